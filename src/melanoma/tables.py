@@ -1,0 +1,209 @@
+"""The CSV files of the pipeline: their columns, named once, and the checks every reader relies on."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from melanoma.errors import TableError, name_some, suggest
+
+IMAGE_NAME = "image_name"
+PATIENT_ID = "patient_id"
+SEX = "sex"
+AGE = "age_approx"
+SITE = "anatom_site_general_challenge"
+DIAGNOSIS = "diagnosis"
+BENIGN_MALIGNANT = "benign_malignant"
+TARGET = "target"
+FOLD = "fold"
+PREDICTION = "prediction"
+
+OOF_COLUMNS = [IMAGE_NAME, PATIENT_ID, FOLD, TARGET, PREDICTION]
+PREDICTION_COLUMNS = [IMAGE_NAME, PREDICTION]
+SUBMISSION_COLUMNS = [IMAGE_NAME, TARGET]
+
+# Read as text whatever they look like: an identifier 007 is not the number 7.
+_TEXT_COLUMNS = [IMAGE_NAME, PATIENT_ID, SEX, SITE, DIAGNOSIS, BENIGN_MALIGNANT]
+
+
+def train_csv(data_dir: Path) -> Path:
+    """Where a competition folder holds its training table."""
+    return data_dir / "train.csv"
+
+
+def test_csv(data_dir: Path) -> Path:
+    """Where a competition folder holds its test table, if it has one."""
+    return data_dir / "test.csv"
+
+
+def sample_submission_csv(data_dir: Path) -> Path:
+    """Where a competition folder holds the form of a submission, if it has one."""
+    return data_dir / "sample_submission.csv"
+
+
+def read_train(data_dir: Path) -> pd.DataFrame:
+    """Read and check `train.csv` of a competition folder.
+
+    Returns:
+        A row per image. `image_name` (str, unique) and `target` (int64, 0 or 1) are always there,
+        every other column where the file has it.
+
+    Raises:
+        TableError: If the folder or file is missing or empty, a required column is missing, a
+            target is not 0 or 1, or an image name is missing, repeated or not a plain file name.
+    """
+    if not data_dir.is_dir():
+        raise TableError(f"{data_dir}: no such folder. Give the competition folder as --data-dir.")
+    path = train_csv(data_dir)
+    table = read_table(path, [IMAGE_NAME, TARGET])
+    check_image_names(table, path)
+    table[TARGET] = _parse_targets(table, path)
+    return table
+
+
+def read_test(data_dir: Path) -> pd.DataFrame | None:
+    """Read and check `test.csv` of a competition folder; None where there is no test set."""
+    path = test_csv(data_dir)
+    if not path.exists():
+        return None
+    table = read_table(path, [IMAGE_NAME])
+    check_image_names(table, path)
+    return table
+
+
+def read_sample_submission(data_dir: Path) -> pd.DataFrame | None:
+    """Read `sample_submission.csv` (image_name, target); None where there is none."""
+    path = sample_submission_csv(data_dir)
+    if not path.exists():
+        return None
+    table = read_table(path, SUBMISSION_COLUMNS)
+    check_image_names(table, path)
+    return table
+
+
+def read_predictions(path: Path, columns: Sequence[str] = PREDICTION_COLUMNS) -> pd.DataFrame:
+    """Read a table of predictions, checked to be finite and in [0, 1], one row per image.
+
+    Args:
+        path: A fold's `test.csv` or `oof.csv`.
+        columns: The columns it must have; `prediction` is one of them.
+
+    Raises:
+        TableError: As above, naming the first offending images and their count.
+    """
+    table = read_table(path, columns)
+    check_image_names(table, path)
+    check_probabilities(table, PREDICTION, path)
+    return table
+
+
+def read_table(path: Path, required: Sequence[str]) -> pd.DataFrame:
+    """Read a CSV file that must have at least one row and the required columns.
+
+    Raises:
+        TableError: If the file is missing, unreadable, empty, or lacks a column.
+    """
+    table = _read_csv(path)
+    missing = [column for column in required if column not in table.columns]
+    if missing:
+        hints = "".join(
+            suggest(column, [str(name) for name in table.columns]) for column in missing
+        )
+        raise TableError(
+            f"{path}: no column {name_some(missing)}; it has {', '.join(map(str, table.columns))}."
+            f"{hints} Rename the column or give another file."
+        )
+    if table.empty:
+        raise TableError(f"{path}: the table has a header but no rows. Download the file again.")
+    return table
+
+
+def check_image_names(table: pd.DataFrame, path: Path) -> None:
+    """Check that every row has its own image name, and that it is a plain file name.
+
+    Raises:
+        TableError: For a missing or repeated name, or one that would leave the image folder.
+    """
+    names = table[IMAGE_NAME]
+    if names.isna().any():
+        lines = np.flatnonzero(names.isna()) + 2
+        raise TableError(
+            f"{path}: no {IMAGE_NAME} in line {name_some(lines)}. Fill it in or remove the line."
+        )
+    outside = names[names.str.contains(r"[/\\\0]", regex=True) | names.isin([".", ".."])]
+    if len(outside):
+        raise TableError(
+            f"{path}: {IMAGE_NAME} {name_some(outside)} is not a plain file name. Names with a path "
+            "in them could leave the image folder; give the name alone, without extension."
+        )
+    repeated = names[names.duplicated()]
+    if len(repeated):
+        raise TableError(
+            f"{path}: {IMAGE_NAME} {name_some(repeated.unique())} occurs more than once. An image in "
+            "two rows would count twice; keep one row of each."
+        )
+
+
+def check_probabilities(table: pd.DataFrame, column: str, path: Path) -> None:
+    """Check that a column holds finite numbers in [0, 1].
+
+    Raises:
+        TableError: Naming the first offending images, their values, and the count.
+    """
+    values = pd.to_numeric(table[column], errors="coerce").to_numpy(dtype=np.float64, copy=False)
+    wrong = ~((values >= 0) & (values <= 1))
+    if wrong.any():
+        rows = table.loc[wrong]
+        offenders = [f"{name} ({value})" for name, value in zip(rows[IMAGE_NAME], rows[column])]
+        raise TableError(
+            f"{path}: {column} of {name_some(offenders)} is not a number between 0 and 1. "
+            "Predict that fold again with --overwrite."
+        )
+
+
+def patients_of(table: pd.DataFrame) -> "pd.Series[str]":
+    """Whose photograph each row is; an image without a patient is a patient of its own."""
+    if PATIENT_ID not in table.columns:
+        return table[IMAGE_NAME].rename(PATIENT_ID)
+    # The prefix keeps an image's name from meeting a patient of the same name.
+    return table[PATIENT_ID].fillna("image:" + table[IMAGE_NAME])
+
+
+def _parse_targets(table: pd.DataFrame, path: Path) -> "pd.Series[int]":
+    values = pd.to_numeric(table[TARGET], errors="coerce")
+    wrong = ~values.isin([0, 1])
+    if wrong.any():
+        rows = table.loc[wrong]
+        offenders = [f"{name} ({value})" for name, value in zip(rows[IMAGE_NAME], rows[TARGET])]
+        raise TableError(
+            f"{path}: {TARGET} of {name_some(offenders)} is neither 0 nor 1. "
+            "1 means melanoma, 0 anything else; correct those rows."
+        )
+    return values.astype(np.int64)
+
+
+def _read_csv(path: Path) -> pd.DataFrame:
+    if not path.is_file():
+        raise TableError(f"{path}: no such file. {_nearby_tables(path)}")
+    try:
+        return pd.read_csv(
+            path,
+            dtype=dict.fromkeys(_TEXT_COLUMNS, "str"),
+            encoding="utf-8-sig",
+        )
+    except pd.errors.EmptyDataError as error:
+        raise TableError(f"{path}: the file is empty. Download it again.") from error
+    except (pd.errors.ParserError, UnicodeDecodeError, ValueError) as error:
+        raise TableError(
+            f"{path}: not a readable CSV file ({error}). Save it as UTF-8, separated by commas."
+        ) from error
+    except OSError as error:
+        raise TableError(f"{path} cannot be read: {error.strerror or error}.") from error
+
+
+def _nearby_tables(path: Path) -> str:
+    if not path.parent.is_dir():
+        return f"Its folder {path.parent} does not exist either."
+    found = sorted(other.name for other in path.parent.glob("*.csv"))
+    return f"That folder has {name_some(found) if found else 'no CSV file'}."

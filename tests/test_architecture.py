@@ -1,0 +1,76 @@
+"""The house: imports go down only, and what must start fast stays light."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+SOURCE = ROOT / "src" / "melanoma"
+
+# From the ground up. A module may import from its own room and from rooms below.
+LEVELS = [
+    {"errors"},
+    {"files", "command_line"},
+    {"tables"},
+    {"folds", "metrics"},
+    {"fold_files", "run_folder"},
+    {"images"},
+    {"models"},
+    {"training"},
+    {"ensemble", "report", "kaggle"},
+]
+LEVEL_OF = {room: level for level, rooms in enumerate(LEVELS) for room in rooms}
+
+# Third-party packages that only one module may import.
+OWNERS = {
+    "timm": "models/backbones.py",
+    "efficientnet_pytorch": "models/backbones.py",
+    "albumentations": "images/transforms.py",
+}
+MODULES = sorted(path for path in SOURCE.rglob("*.py") if path != SOURCE / "__init__.py")
+
+
+def imports_of(path: Path) -> set[str]:
+    found: set[str] = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            found.add(node.module)
+    return found
+
+
+def room_of(path: Path) -> str:
+    return path.relative_to(SOURCE).parts[0].removesuffix(".py")
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(SOURCE)))
+def test_imports_go_down_only(path: Path) -> None:
+    room = room_of(path)
+    ours = {name.split(".")[1] for name in imports_of(path) if name.startswith("melanoma.")}
+    upward = {other for other in ours - {room} if LEVEL_OF[other] >= LEVEL_OF[room]}
+    assert not upward, f"{path} imports {upward}"
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(SOURCE)))
+def test_each_heavy_library_has_one_door(path: Path) -> None:
+    packages = {name.split(".")[0] for name in imports_of(path)}
+    for package, owner in OWNERS.items():
+        assert package not in packages or path == SOURCE / owner
+
+
+@pytest.mark.parametrize("script", ["create_folds", "build_submission"])
+def test_light_scripts_never_load_torch(script: str) -> None:
+    code = (
+        f"import runpy, sys; runpy.run_path('scripts/{script}.py'); print('torch' in sys.modules)"
+    )
+    printed = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
+    assert printed.stdout.strip() == "False", printed.stderr
+
+
+@pytest.mark.parametrize("script", sorted((ROOT / "scripts").glob("*.py")), ids=lambda p: p.stem)
+def test_scripts_are_thin(script: Path) -> None:
+    assert len(script.read_text(encoding="utf-8").splitlines()) < 60
