@@ -1,0 +1,90 @@
+"""A tiny competition that every test can train on in a second or two."""
+
+import os
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from PIL import Image
+
+from melanoma.fold_files import create_folds
+from melanoma.tables import (
+    AGE,
+    BENIGN_MALIGNANT,
+    DIAGNOSIS,
+    IMAGE_NAME,
+    PATIENT_ID,
+    SEX,
+    SITE,
+    TARGET,
+)
+
+os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")
+
+N_TRAIN, N_TEST, N_PATIENTS = 40, 10, 12
+
+
+@pytest.fixture
+def competition(tmp_path: Path, _tiny: Path) -> Path:
+    """A competition folder of a test's own: tables to break, photographs to damage."""
+    folder = tmp_path / "input" / "tiny"
+    _copy_tree(_tiny, folder)
+    return folder
+
+
+@pytest.fixture
+def folds_csv(tmp_path: Path, competition: Path) -> Path:
+    """Two folds of the tiny competition."""
+    path = tmp_path / "folds" / "folds.csv"
+    create_folds(competition, n_folds=2, output=path)
+    return path
+
+
+@pytest.fixture(scope="session")
+def _tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("tiny")
+    train = _table(N_TRAIN, "TRAIN")
+    test = _table(N_TEST, "TEST").drop(columns=[DIAGNOSIS, BENIGN_MALIGNANT, TARGET])
+    train.to_csv(folder / "train.csv", index=False)
+    test.to_csv(folder / "test.csv", index=False)
+    test[[IMAGE_NAME]].assign(target=0).to_csv(folder / "sample_submission.csv", index=False)
+    random = np.random.default_rng(0)
+    for split, table in [("train", train), ("test", test)]:
+        (folder / "jpeg" / split).mkdir(parents=True)
+        for row, name in enumerate(table[IMAGE_NAME]):
+            _draw(folder / "jpeg" / split / f"{name}.jpg", row % 4 == 0, random)
+    return folder
+
+
+def _table(n_images: int, prefix: str) -> pd.DataFrame:
+    rows = np.arange(n_images)
+    melanoma = rows % 4 == 0
+    return pd.DataFrame(
+        {
+            IMAGE_NAME: [f"{prefix}_{row:03d}" for row in rows],
+            PATIENT_ID: [
+                f"{prefix}_P{row % N_PATIENTS if row % 3 else row // 8:02d}" for row in rows
+            ],
+            SEX: np.where(rows % 2, "male", "female"),
+            AGE: 30.0 + 5 * (rows % 9),
+            SITE: np.where(rows % 5, "torso", "head/neck"),
+            DIAGNOSIS: np.where(melanoma, "melanoma", "nevus"),
+            BENIGN_MALIGNANT: np.where(melanoma, "malignant", "benign"),
+            TARGET: melanoma.astype(int),
+        }
+    )
+
+
+def _draw(path: Path, dark: bool, random: np.random.Generator) -> None:
+    pixels = random.normal(90 if dark else 170, 30, (36, 48, 3)).clip(0, 255).astype(np.uint8)
+    Image.fromarray(pixels).save(path, quality=90)
+
+
+def _copy_tree(source: Path, target: Path) -> None:
+    # Copies, not links: tests damage what they are given.
+    for path in source.rglob("*"):
+        if path.is_file():
+            copy = target / path.relative_to(source)
+            copy.parent.mkdir(parents=True, exist_ok=True)
+            copy.write_bytes(path.read_bytes())
