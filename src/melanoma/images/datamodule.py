@@ -1,0 +1,170 @@
+"""One fold of a competition as a Lightning data module."""
+
+import os
+from pathlib import Path
+from typing import Literal
+
+import cv2
+import lightning.pytorch as pl
+import numpy as np
+import pandas as pd
+import torch
+from torch.utils.data import DataLoader
+
+from melanoma.errors import ConfigError, name_some
+from melanoma.fold_files import read_folds
+from melanoma.images.dataset import Batch, DrawSampler, MelanomaDataset
+from melanoma.images.reading import Split, check_images, find_images
+from melanoma.images.transforms import Augmentation, AugmentationName
+from melanoma.tables import FOLD, IMAGE_NAME, TARGET, read_test
+
+Stage = Literal["train", "val", "test"]
+
+
+class MelanomaDataModule(pl.LightningDataModule):
+    """Fold k validates, all other folds train, and the test set is predicted.
+
+    Args:
+        data_dir: The competition folder: train.csv, test.csv if there is one, and the photographs
+            in jpeg/train, train or the folder itself.
+        folds_csv: The fold file that scripts/create_folds.py made from that train.csv.
+        image_size: Side in pixels of the square that photographs are resized to.
+        batch_size: Photographs per step and device.
+        num_workers: Processes that read photographs; by default one per core, at most 8. Their
+            number changes the speed, never what is fed.
+        augmentation: Random changes of training photographs: none, light or medium.
+        fold: The validation fold.
+        seed: Seed of the order and the augmentation of the training photographs.
+    """
+
+    def __init__(
+        self,
+        data_dir: str = "input/siim-isic-melanoma-classification",
+        folds_csv: str = "folds/folds.csv",
+        image_size: int = 256,
+        batch_size: int = 32,
+        num_workers: int | None = None,
+        augmentation: AugmentationName = "light",
+        fold: int = 0,
+        seed: int = 42,
+    ) -> None:
+        super().__init__()
+        for name, value in [("image_size", image_size), ("batch_size", batch_size)]:
+            if value < 1:
+                raise ConfigError(f"--data.{name} {value}: must be at least 1.")
+        if num_workers is not None and num_workers < 0:
+            raise ConfigError(f"--data.num_workers {num_workers}: must not be negative.")
+        self.data_dir = Path(data_dir)
+        self.folds_csv = Path(folds_csv)
+        self.image_size = image_size
+        self.batch_size = batch_size
+        self.num_workers = min(8, os.cpu_count() or 1) if num_workers is None else num_workers
+        self.augmentation = Augmentation(augmentation)
+        self.fold = fold
+        self.seed = seed
+        self._checked = False
+        self._datasets: dict[Stage, MelanomaDataset] = {}
+        self._tables: dict[Stage, pd.DataFrame] = {}
+
+    def prepare_data(self) -> None:
+        """Check every table and photograph that the run will need; once, on one process.
+
+        Raises:
+            TableError, ImageError, ConfigError: Naming what is wrong and where.
+        """
+        if self._checked:
+            return
+        train = self._read_train()
+        check_images(find_images(self.data_dir, "train", train[IMAGE_NAME].tolist()))
+        test = read_test(self.data_dir)
+        if test is not None:
+            check_images(find_images(self.data_dir, "test", test[IMAGE_NAME].tolist()))
+        self._checked = True
+
+    def setup(self, stage: str | None = None) -> None:
+        """Split the tables by fold and make the three datasets; the stage makes no difference."""
+        if self._datasets:
+            return
+        train = self._read_train()
+        validates = train[FOLD] == self.fold
+        self._add_dataset("train", train[~validates], "train")
+        self._add_dataset("val", train[validates], "train")
+        test = read_test(self.data_dir)
+        if test is not None:
+            self._add_dataset("test", test, "test")
+
+    def table(self, stage: Stage) -> pd.DataFrame:
+        """The rows of a stage's photographs, by whose number (`index`) predictions are ordered."""
+        return self._tables[stage]
+
+    @property
+    def has_test_set(self) -> bool:
+        """Whether the competition folder has a test.csv; known after `setup`."""
+        return "test" in self._datasets
+
+    def train_dataloader(self) -> DataLoader[Batch]:
+        """The photographs of all other folds: shuffled, augmented, the odd last batch dropped."""
+        return self._loader("train")
+
+    def val_dataloader(self) -> DataLoader[Batch]:
+        """The photographs of the fold, all of them, in the table's order, as they are."""
+        return self._loader("val")
+
+    def test_dataloader(self) -> DataLoader[Batch]:
+        """The test photographs, all of them, in the table's order, as they are."""
+        return self._loader("test")
+
+    def predict_dataloader(self) -> DataLoader[Batch]:
+        """The same as for testing."""
+        return self._loader("test")
+
+    def _read_train(self) -> pd.DataFrame:
+        train = read_folds(self.folds_csv, self.data_dir)
+        known = sorted(train[FOLD].unique())
+        if self.fold not in known:
+            raise ConfigError(
+                f"--fold {self.fold}: {self.folds_csv} has no such fold, but {name_some(known)}."
+            )
+        return train
+
+    def _add_dataset(self, stage: Stage, rows: pd.DataFrame, split: Split) -> None:
+        table = rows.reset_index(drop=True)
+        unknown = np.full(len(table), np.nan)
+        targets = table[TARGET].to_numpy() if TARGET in table else unknown
+        self._tables[stage] = table
+        self._datasets[stage] = MelanomaDataset(
+            find_images(self.data_dir, split, table[IMAGE_NAME].tolist()),
+            targets.astype(np.float32),
+            self.image_size,
+            self.augmentation if stage == "train" else None,
+            self.seed,
+        )
+
+    def _loader(self, stage: Stage) -> DataLoader[Batch]:
+        # The only place where a loader is made: shuffling and dropping are functions of the stage,
+        # so that a validation set can be neither shuffled nor cut.
+        dataset = self._datasets[stage]
+        training = stage == "train"
+        sampler = DrawSampler(
+            dataset,
+            num_replicas=self.trainer.world_size if self.trainer else 1,
+            rank=self.trainer.global_rank if self.trainer else 0,
+            shuffle=training,
+            seed=self.seed,
+        )
+        return DataLoader(
+            dataset,
+            batch_size=min(self.batch_size, len(sampler)),
+            sampler=sampler,
+            drop_last=training,
+            num_workers=self.num_workers,
+            persistent_workers=self.num_workers > 0,
+            pin_memory=torch.cuda.is_available(),
+            worker_init_fn=_use_one_thread,
+        )
+
+
+def _use_one_thread(_worker: int) -> None:
+    # A worker is one of as many as there are cores; threads of its own would fight the others'.
+    cv2.setNumThreads(0)
+    torch.set_num_threads(1)

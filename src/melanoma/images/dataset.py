@@ -1,0 +1,96 @@
+"""Photographs as tensors: their order and their random changes are decided by the seed alone."""
+
+import hashlib
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import NamedTuple, TypedDict
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+from torch.utils.data import Dataset, DistributedSampler
+
+from melanoma.images.reading import read_image
+from melanoma.images.transforms import Augmentation
+
+
+class Batch(TypedDict):
+    """What the network is fed: B photographs.
+
+    image: (B, 3, S, S) uint8 RGB; the module scales and normalises it on its device.
+    target: (B,) float32: 1 melanoma, 0 not, NaN unknown.
+    index: (B,) int64: the row in the table of its dataset, by which predictions are put in order.
+    """
+
+    image: Tensor
+    target: Tensor
+    index: Tensor
+
+
+class Draw(NamedTuple):
+    """Which photograph, in which epoch: all that the augmentation of a photograph depends on."""
+
+    epoch: int
+    row: int
+
+
+class MelanomaDataset(Dataset[Batch]):
+    """Photographs, read, resized and augmented on demand.
+
+    Args:
+        paths: A photograph per row.
+        targets: Shape (n,): 1, 0, or NaN where unknown.
+        size_px: Side of the square photographs are resized to.
+        augmentation: Changes them; None leaves them as they are (validation and test).
+        seed: With the epoch and the image name it decides the changes of an image.
+    """
+
+    def __init__(
+        self,
+        paths: Sequence[Path],
+        targets: npt.NDArray[np.float32],
+        size_px: int,
+        augmentation: Augmentation | None = None,
+        seed: int = 0,
+    ) -> None:
+        self.paths = paths
+        self.targets = torch.from_numpy(targets)
+        self.size_px = size_px
+        self.augmentation = augmentation
+        self.seed = seed
+
+    def __len__(self) -> int:
+        return len(self.paths)
+
+    def __getitem__(self, draw: Draw) -> Batch:
+        """The photograph of a draw, without the batch dimension.
+
+        Raises:
+            ImageError: If the file cannot be decoded.
+        """
+        path = self.paths[draw.row]
+        pixels = read_image(path, self.size_px)
+        if self.augmentation:
+            pixels = self.augmentation(pixels, self._key(draw.epoch, path.stem))
+        return {
+            "image": torch.from_numpy(np.ascontiguousarray(pixels.transpose(2, 0, 1))),
+            "target": self.targets[draw.row],
+            "index": torch.tensor(draw.row),
+        }
+
+    def _key(self, epoch: int, image_name: str) -> int:
+        text = f"{self.seed}/{epoch}/{image_name}".encode()
+        return int.from_bytes(hashlib.blake2b(text, digest_size=8).digest(), "big")
+
+
+class DrawSampler(DistributedSampler[Draw]):
+    """Draws every photograph once an epoch, its order a function of seed and epoch alone.
+
+    Torch's own sampler with its padding (so that each of several devices has as many) and its
+    `set_epoch`, which Lightning calls; it adds the epoch to each row, so that workers which
+    outlive an epoch know it without being told.
+    """
+
+    def __iter__(self) -> Iterator[Draw]:
+        return (Draw(self.epoch, int(row)) for row in super().__iter__())  # type: ignore[call-overload]

@@ -1,0 +1,156 @@
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from torch import Tensor
+
+from melanoma.errors import ConfigError, ImageError
+from melanoma.images.datamodule import MelanomaDataModule
+from melanoma.images.dataset import Draw, DrawSampler
+
+
+def data_module(competition: Path, folds_csv: Path, **settings: object) -> MelanomaDataModule:
+    options = {"image_size": 16, "batch_size": 8, "num_workers": 0, **settings}
+    data = MelanomaDataModule(str(competition), str(folds_csv), **options)  # type: ignore[arg-type]
+    data.prepare_data()
+    data.setup()
+    return data
+
+
+def names(data: MelanomaDataModule, loader: object, stage: str) -> list[str]:
+    rows = torch.cat([batch["index"] for batch in loader])  # type: ignore[attr-defined]
+    return [data.table(stage)["image_name"][int(row)] for row in rows]  # type: ignore[arg-type]
+
+
+def fed(data: MelanomaDataModule, epoch: int = 0) -> dict[int, Tensor]:
+    loader = data.train_dataloader()
+    loader.sampler.set_epoch(epoch)  # type: ignore[attr-defined]
+    return {int(i): x for b in loader for i, x in zip(b["index"], b["image"])}
+
+
+def test_a_fold_validates_and_the_others_train(competition: Path, folds_csv: Path) -> None:
+    folds = pd.read_csv(folds_csv).set_index("image_name")["fold"]
+    for fold in (0, 1):
+        data = data_module(competition, folds_csv, fold=fold)
+        assert set(folds[data.table("val")["image_name"]]) == {fold}
+        assert set(folds[data.table("train")["image_name"]]) == {1 - fold}
+
+
+def test_no_patient_trains_and_validates(competition: Path, folds_csv: Path) -> None:
+    data = data_module(competition, folds_csv)
+    patients = [set(data.table(stage)["patient_id"]) for stage in ("train", "val")]
+    assert not patients[0] & patients[1]
+
+
+@pytest.mark.parametrize("stage", ["val", "test"])
+def test_every_image_is_evaluated_once_in_order_as_it_is(
+    competition: Path, folds_csv: Path, stage: str
+) -> None:
+    data = data_module(competition, folds_csv, augmentation="medium", batch_size=7)
+    loader = data.val_dataloader() if stage == "val" else data.test_dataloader()
+    assert names(data, loader, stage) == data.table(stage)["image_name"].tolist()  # type: ignore[arg-type]
+    plain = data_module(competition, folds_csv, augmentation="none", batch_size=7)
+    other = plain.val_dataloader() if stage == "val" else plain.test_dataloader()
+    for batch, same in zip(loader, other, strict=True):
+        assert torch.equal(batch["image"], same["image"])
+
+
+def test_batches_hold_bytes_targets_and_rows(competition: Path, folds_csv: Path) -> None:
+    data = data_module(competition, folds_csv)
+    batch = next(iter(data.val_dataloader()))
+    assert batch["image"].shape == (8, 3, 16, 16)
+    assert batch["image"].dtype == torch.uint8
+    assert batch["target"].tolist() == data.table("val")["target"].tolist()[:8]
+    assert next(iter(data.test_dataloader()))["target"].isnan().all()
+
+
+def test_training_is_shuffled_anew_each_epoch(competition: Path, folds_csv: Path) -> None:
+    data = data_module(competition, folds_csv, batch_size=4)
+    orders = [list(fed(data, epoch)) for epoch in (0, 1, 0)]
+    assert orders[0] == orders[2]
+    assert orders[0] != orders[1]
+    assert orders[0] != sorted(orders[0])
+
+
+def test_what_is_fed_depends_on_seed_epoch_and_name_alone(
+    competition: Path, folds_csv: Path
+) -> None:
+    settings = {"augmentation": "medium", "batch_size": 4}
+    one, two = (
+        fed(data_module(competition, folds_csv, num_workers=workers, **settings))
+        for workers in (0, 2)
+    )
+    assert list(one) == list(two)
+    assert all(torch.equal(one[row], two[row]) for row in one)
+    later = fed(data_module(competition, folds_csv, **settings), epoch=1)
+    assert any(not torch.equal(one[row], later[row]) for row in one.keys() & later.keys())
+    other = fed(data_module(competition, folds_csv, seed=1, **settings))
+    assert any(not torch.equal(one[row], other[row]) for row in one.keys() & other.keys())
+
+
+def test_workers_outlive_an_epoch_and_know_the_next(competition: Path, folds_csv: Path) -> None:
+    data = data_module(competition, folds_csv, num_workers=1, augmentation="medium", batch_size=4)
+    loader = data.train_dataloader()
+    assert loader.persistent_workers
+    loader.sampler.set_epoch(0)  # type: ignore[attr-defined]
+    list(loader)
+    loader.sampler.set_epoch(1)  # type: ignore[attr-defined]
+    second = {int(i): x for b in loader for i, x in zip(b["index"], b["image"])}
+    expected = fed(
+        data_module(competition, folds_csv, augmentation="medium", batch_size=4), epoch=1
+    )
+    assert all(torch.equal(second[row], expected[row]) for row in second)
+
+
+def test_less_data_than_a_batch_is_a_smaller_batch(competition: Path, folds_csv: Path) -> None:
+    data = data_module(competition, folds_csv, batch_size=1000)
+    assert [len(b["index"]) for b in data.train_dataloader()] == [len(data.table("train"))]
+
+
+def test_devices_share_a_stage_and_pad_it_evenly() -> None:
+    parts = [
+        list(DrawSampler(range(7), num_replicas=3, rank=rank, shuffle=False))  # type: ignore[arg-type]
+        for rank in range(3)
+    ]
+    assert {len(part) for part in parts} == {3}
+    assert {draw for part in parts for draw in part} == {Draw(0, row) for row in range(7)}
+
+
+def test_a_competition_without_a_test_set_trains(competition: Path, folds_csv: Path) -> None:
+    (competition / "test.csv").unlink()
+    assert not data_module(competition, folds_csv).has_test_set
+
+
+@pytest.mark.parametrize("split", ["train", "test"])
+def test_a_damaged_photograph_is_found_before_training(
+    competition: Path, folds_csv: Path, split: str
+) -> None:
+    path = next((competition / "jpeg" / split).iterdir())
+    path.write_bytes(b"")
+    with pytest.raises(ImageError, match=f"1 empty: {path.name}"):
+        data_module(competition, folds_csv)
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"fold": 2}, r"--fold 2: .*folds.csv has no such fold, but 0, 1"),
+        ({"image_size": 0}, r"--data.image_size 0: must be at least 1"),
+        ({"batch_size": -1}, r"--data.batch_size -1: must be at least 1"),
+        ({"num_workers": -1}, r"--data.num_workers -1: must not be negative"),
+    ],
+)
+def test_settings_out_of_range_are_named(
+    competition: Path, folds_csv: Path, settings: dict[str, int], message: str
+) -> None:
+    with pytest.raises(ConfigError, match=message):
+        data_module(competition, folds_csv, **settings)
+
+
+def test_pixels_are_the_photographs(competition: Path, folds_csv: Path) -> None:
+    data = data_module(competition, folds_csv)
+    means = np.concatenate([b["image"].float().mean((1, 2, 3)) for b in data.val_dataloader()])
+    dark = data.table("val")["target"].to_numpy() == 1
+    assert means[dark].max() < means[~dark].min()
