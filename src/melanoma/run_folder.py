@@ -1,0 +1,179 @@
+"""The folder of a run: where each step leaves what the next one reads."""
+
+import json
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from melanoma.errors import RunError, name_some
+from melanoma.files import write_text
+
+# May differ when a run is taken up again: they say where things are and what is shown on the way,
+# not what comes out. The tables behind the paths are compared by their checksums.
+_FREE_SETTINGS = {
+    "run_dir",
+    "resume",
+    "data.data_dir",
+    "data.folds_csv",
+    "data.num_workers",
+    "trainer.enable_progress_bar",
+    "trainer.enable_model_summary",
+}
+
+
+@dataclass(frozen=True)
+class FoldFolder:
+    """`runs/<name>/fold_<k>`: what one fold's training leaves."""
+
+    path: Path
+
+    @property
+    def best_checkpoint(self) -> Path:
+        """The weights of the epoch with the best validation AUC."""
+        return self.path / "best.ckpt"
+
+    @property
+    def last_checkpoint(self) -> Path:
+        """The state after the last epoch, from which an interrupted fold goes on."""
+        return self.path / "last.ckpt"
+
+    @property
+    def metrics_csv(self) -> Path:
+        """A row per epoch."""
+        return self.path / "metrics.csv"
+
+    @property
+    def oof_csv(self) -> Path:
+        """Predictions of the fold's validation images, by the networks that never saw them."""
+        return self.path / "oof.csv"
+
+    @property
+    def test_csv(self) -> Path:
+        """Predictions of the test images."""
+        return self.path / "test.csv"
+
+    @property
+    def done_json(self) -> Path:
+        """Written last: its presence says that everything else is there and whole."""
+        return self.path / "done.json"
+
+    @property
+    def is_done(self) -> bool:
+        """Whether the fold is finished."""
+        return self.done_json.is_file()
+
+    def read_done(self) -> dict[str, Any]:
+        """The content of `done.json`.
+
+        Raises:
+            RunError: If it cannot be read.
+        """
+        try:
+            content: dict[str, Any] = json.loads(self.done_json.read_text(encoding="utf-8"))
+        except (OSError, ValueError) as error:
+            raise RunError(
+                f"{self.done_json}: cannot be read ({error}). Train that fold again with --overwrite."
+            ) from error
+        return content
+
+    def clear(self) -> None:
+        """Remove what an earlier training left, `done.json` first."""
+        self.done_json.unlink(missing_ok=True)
+        if self.path.exists():
+            shutil.rmtree(self.path)
+
+
+@dataclass(frozen=True)
+class RunFolder:
+    """`runs/<name>`: one configuration, trained on each fold."""
+
+    path: Path
+
+    @property
+    def config_yaml(self) -> Path:
+        """The whole resolved configuration."""
+        return self.path / "config.yaml"
+
+    @property
+    def oof_csv(self) -> Path:
+        """The out-of-fold predictions of all folds together."""
+        return self.path / "oof.csv"
+
+    @property
+    def submission_csv(self) -> Path:
+        """What is handed in."""
+        return self.path / "submission.csv"
+
+    def fold(self, number: int) -> FoldFolder:
+        """The folder of fold `number`."""
+        return FoldFolder(self.path / f"fold_{number}")
+
+    def finished_folds(self) -> list[int]:
+        """The numbers of the folds that are done, sorted."""
+        numbers = (path.parent.name.removeprefix("fold_") for path in self._done_files())
+        return sorted(int(number) for number in numbers if number.isdigit())
+
+    def read_config(self) -> dict[str, Any]:
+        """The configuration the run was started with.
+
+        Raises:
+            RunError: If this is no run folder, or its configuration cannot be read.
+        """
+        if not self.config_yaml.is_file():
+            raise RunError(
+                f"{self.path}: no run folder, it has no config.yaml. Give the folder that "
+                "scripts/train_folds.py wrote, such as runs/baseline."
+            )
+        try:
+            content = yaml.safe_load(self.config_yaml.read_text(encoding="utf-8"))
+        except (OSError, ValueError, yaml.YAMLError) as error:
+            raise RunError(f"{self.config_yaml}: cannot be read ({error}).") from error
+        if not isinstance(content, dict):
+            raise RunError(f"{self.config_yaml}: holds no settings. Train again with --overwrite.")
+        return content
+
+    def take_config(self, text: str, replaceable: bool) -> None:
+        """Write the run's configuration, or check that it is the one already there.
+
+        Args:
+            text: The resolved configuration as YAML.
+            replaceable: Whether another configuration may be replaced, because no finished fold
+                would be left that was made with it.
+
+        Raises:
+            RunError: If the folder holds another configuration, naming what differs.
+        """
+        if self.config_yaml.exists() and not replaceable:
+            differing = _differences(self.read_config(), yaml.safe_load(text))
+            if differing:
+                raise RunError(
+                    f"{self.path} holds a run of another configuration: {name_some(differing)}. "
+                    "Choose another --run_dir, or repeat its folds with --fold all --overwrite."
+                )
+        write_text(self.config_yaml, text)
+
+    def _done_files(self) -> Iterator[Path]:
+        return self.path.glob("fold_*/done.json")
+
+
+def _differences(old: dict[str, Any], new: dict[str, Any]) -> list[str]:
+    before, now = _flat(old), _flat(new)
+    return [
+        f"{key} was {before.get(key)}, is {now.get(key)}"
+        for key in sorted(before.keys() | now.keys())
+        if key not in _FREE_SETTINGS and before.get(key) != now.get(key)
+    ]
+
+
+def _flat(settings: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    flat: dict[str, Any] = {}
+    for key, value in settings.items():
+        if isinstance(value, dict):
+            flat.update(_flat(value, f"{prefix}{key}."))
+        else:
+            flat[prefix + key] = value
+    return flat

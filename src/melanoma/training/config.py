@@ -1,0 +1,141 @@
+"""The configuration of a run: the signatures of the data module, the module and the Trainer."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import lightning.pytorch as pl
+from jsonargparse import ArgumentParser, Namespace
+
+from melanoma.errors import ConfigError
+from melanoma.images.datamodule import MelanomaDataModule
+from melanoma.models.module import MelanomaModule
+
+RUNS = Path("runs")
+
+# What one call is asked to do, as opposed to what the run is: not part of config.yaml.
+_CALL_OPTIONS = ("config", "fold", "overwrite")
+
+
+@dataclass(frozen=True)
+class RunConfig:
+    """What `train_folds.py` was asked to do.
+
+    Attributes:
+        folds: `all`, or fold numbers as typed: `0`, `0,2`.
+        run_dir: Where everything is written.
+        seed: Of the network's first weights, the order and the augmentation.
+        resume: Whether an interrupted fold goes on from its last checkpoint.
+        overwrite: Whether finished folds are repeated.
+        early_stopping_patience: Epochs without a better AUC after which a fold stops; None for no
+            early stopping.
+        data, model, trainer: Arguments of MelanomaDataModule, MelanomaModule and Trainer.
+        resolved: All of it that makes the run, as YAML.
+    """
+
+    folds: str
+    run_dir: Path
+    seed: int
+    resume: bool
+    overwrite: bool
+    early_stopping_patience: int | None
+    data: dict[str, Any]
+    model: dict[str, Any]
+    trainer: dict[str, Any]
+    resolved: str
+
+    def data_module(self, fold: int) -> MelanomaDataModule:
+        """The data module of one fold."""
+        return MelanomaDataModule(**self.data, fold=fold, seed=self.seed)
+
+    def module(self) -> MelanomaModule:
+        """The untrained module."""
+        return MelanomaModule(**self.model)
+
+
+def config_parser() -> ArgumentParser:
+    """The parser of everything that `train_folds.py` understands."""
+    parser = ArgumentParser(
+        allow_abbrev=False,  # a misspelt option must not pass for another's beginning
+        description="Train the folds of a cross-validation, each in a process of its own.",
+    )
+    parser.add_argument("--config", action="config", help="YAML file of settings, see configs/")
+    parser.add_argument("--fold", type=str, default="0", help="fold to train: 0, or 0,2, or all")
+    parser.add_argument(
+        "--run_dir",
+        type=str | None,
+        default=None,
+        help="where to write; default runs/<config name>",
+    )
+    parser.add_argument("--seed", type=int, default=42, help="seed of all that is random")
+    parser.add_argument(
+        "--resume", type=bool, default=True, help="go on with an interrupted fold where it stopped"
+    )
+    parser.add_argument("--overwrite", action="store_true", help="repeat folds that are finished")
+    parser.add_argument(
+        "--early_stopping_patience",
+        type=int | None,
+        default=None,
+        help="stop a fold after so many epochs without a better AUC; default: never",
+    )
+    parser.add_class_arguments(MelanomaDataModule, "data", skip={"fold", "seed"}, instantiate=False)
+    parser.add_class_arguments(MelanomaModule, "model", instantiate=False)
+    parser.add_class_arguments(
+        pl.Trainer, "trainer", instantiate=False, fail_untyped=False, sub_configs=True
+    )
+    return parser
+
+
+def parse_config(arguments: list[str]) -> RunConfig:
+    """Parse the command line of `train_folds.py`; exits with code 2 where it cannot be parsed.
+
+    Raises:
+        ConfigError: If settings contradict each other.
+    """
+    parser = config_parser()
+    parsed = parser.parse_args(arguments)
+    run_dir = Path(parsed.run_dir) if parsed.run_dir else RUNS / _run_name(parsed)
+    parsed.run_dir = str(run_dir)
+    config = RunConfig(
+        folds=parsed.fold,
+        run_dir=run_dir,
+        seed=parsed.seed,
+        resume=parsed.resume,
+        overwrite=parsed.overwrite,
+        early_stopping_patience=parsed.early_stopping_patience,
+        data=parsed.data.as_dict(),
+        model=parsed.model.as_dict(),
+        trainer=dict(vars(parser.instantiate(parsed).trainer)),
+        resolved=_resolved(parser, parsed),
+    )
+    _check_settings(config)
+    return config
+
+
+def _check_settings(config: RunConfig) -> None:
+    patience = config.early_stopping_patience
+    if patience is not None and patience < 1:
+        raise ConfigError(f"--early_stopping_patience {patience}: must be at least 1.")
+    if config.trainer.get("enable_checkpointing") is False:
+        raise ConfigError(
+            "--trainer.enable_checkpointing false: predictions come from the best checkpoint. "
+            "Leave it on; for a trial without files use --trainer.fast_dev_run true."
+        )
+    if config.trainer.get("limit_val_batches") == 0:
+        raise ConfigError(
+            "--trainer.limit_val_batches 0: the best checkpoint is chosen by the validation AUC, "
+            "so validation cannot be switched off."
+        )
+
+
+def _run_name(parsed: Namespace) -> str:
+    if not parsed.config:
+        raise ConfigError("no --config and no --run_dir: say which recipe to train, or where to.")
+    return Path(str(parsed.config[-1])).stem
+
+
+def _resolved(parser: ArgumentParser, parsed: Namespace) -> str:
+    settings = parsed.clone()
+    for option in _CALL_OPTIONS:
+        settings.pop(option, None)
+    return str(parser.dump(settings, skip_unset=False, skip_validation=True))

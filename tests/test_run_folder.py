@@ -1,0 +1,69 @@
+from pathlib import Path
+
+import pytest
+
+from melanoma.errors import RunError
+from melanoma.run_folder import RunFolder
+
+CONFIG = "seed: 1\nmodel: {backbone: a}\ndata: {num_workers: 1, data_dir: x}\n"
+
+
+def test_the_same_configuration_is_taken_again(tmp_path: Path) -> None:
+    run = RunFolder(tmp_path)
+    run.take_config(CONFIG, replaceable=False)
+    run.take_config(CONFIG.replace("num_workers: 1", "num_workers: 2"), replaceable=False)
+    assert run.read_config()["data"]["num_workers"] == 2
+
+
+def test_another_configuration_is_refused_and_named(tmp_path: Path) -> None:
+    run = RunFolder(tmp_path)
+    run.take_config(CONFIG, replaceable=False)
+    with pytest.raises(
+        RunError, match=r"another configuration: model.backbone was a, is b\. Choose"
+    ):
+        run.take_config(CONFIG.replace("backbone: a", "backbone: b"), replaceable=False)
+    assert run.read_config()["model"]["backbone"] == "a"
+    run.take_config(CONFIG.replace("backbone: a", "backbone: b"), replaceable=True)
+    assert run.read_config()["model"]["backbone"] == "b"
+
+
+def test_only_done_folds_count_as_finished(tmp_path: Path) -> None:
+    for name in ("fold_10", "fold_2", "fold_x", "other"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "done.json").write_text("{}")
+    (tmp_path / "fold_3").mkdir()
+    assert RunFolder(tmp_path).finished_folds() == [2, 10]
+
+
+def test_clearing_a_fold_leaves_nothing_of_it(tmp_path: Path) -> None:
+    fold = RunFolder(tmp_path).fold(0)
+    (fold.path / "tensorboard").mkdir(parents=True)
+    fold.done_json.write_text("{}")
+    assert fold.is_done
+    fold.clear()
+    assert not fold.path.exists()
+    fold.clear()
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (None, r"no run folder, it has no config.yaml"),
+        ("a: [", "cannot be read"),
+        ("3", "no settings"),
+    ],
+)
+def test_a_folder_without_a_readable_configuration_is_named(
+    tmp_path: Path, content: str | None, message: str
+) -> None:
+    if content is not None:
+        (tmp_path / "config.yaml").write_text(content)
+    with pytest.raises(RunError, match=message):
+        RunFolder(tmp_path).read_config()
+
+
+def test_a_damaged_done_file_is_named(tmp_path: Path) -> None:
+    (tmp_path / "fold_0").mkdir()
+    (tmp_path / "fold_0" / "done.json").write_text("{")
+    with pytest.raises(RunError, match=r"done.json: cannot be read .* --overwrite"):
+        RunFolder(tmp_path).fold(0).read_done()

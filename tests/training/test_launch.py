@@ -1,0 +1,126 @@
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from melanoma.errors import ConfigError, ImageError, RunError, TableError
+from melanoma.files import sha256_of, write_json
+from melanoma.fold_files import create_folds
+from melanoma.run_folder import RunFolder
+from melanoma.training import launch
+from melanoma.training.launch import train_folds
+from tiny_run import tiny_config
+
+
+@pytest.fixture
+def trained(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """Folds 'trained': the processes are replaced, everything around them is real."""
+    folds: list[int] = []
+
+    def train(run: RunFolder, fold: int, resume: bool) -> None:
+        folds.append(fold)
+        run.fold(fold).path.mkdir(parents=True, exist_ok=True)
+        config = run.read_config()["data"]
+        hashes = {
+            "train_sha256": sha256_of(Path(config["data_dir"]) / "train.csv"),
+            "folds_sha256": sha256_of(Path(config["folds_csv"])),
+        }
+        write_json(run.fold(fold).done_json, hashes)
+
+    monkeypatch.setattr(launch, "_train_in_own_process", train)
+    return folds
+
+
+@pytest.mark.parametrize(
+    ("asked", "expected"), [("0", [0]), ("1,0", [1, 0]), ("all", [0, 1]), ("1,1", [1])]
+)
+def test_the_folds_asked_for_are_trained(
+    competition: Path, folds_csv: Path, trained: list[int], asked: str, expected: list[int]
+) -> None:
+    train_folds(tiny_config(competition, folds_csv, "--fold", asked))
+    assert trained == expected
+
+
+def test_a_finished_fold_is_skipped_until_it_is_to_be_overwritten(
+    competition: Path,
+    folds_csv: Path,
+    trained: list[int],
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    train_folds(tiny_config(competition, folds_csv, "--fold=0"))
+    train_folds(tiny_config(competition, folds_csv, "--fold=all"))
+    assert trained == [0, 1]
+    assert "fold 0 is finished and skipped; --overwrite repeats it" in capsys.readouterr().out
+    train_folds(tiny_config(competition, folds_csv, "--fold=0", "--overwrite"))
+    assert trained == [0, 1, 0]
+
+
+def test_overwriting_one_fold_never_mixes_two_configurations(
+    competition: Path, folds_csv: Path, trained: list[int]
+) -> None:
+    train_folds(tiny_config(competition, folds_csv, "--fold=all"))
+    other = ("--model.loss=focal", "--overwrite")
+    with pytest.raises(RunError, match=r"another configuration: model.loss was bce, is focal"):
+        train_folds(tiny_config(competition, folds_csv, "--fold=0", *other))
+    assert RunFolder(tiny_config(competition, folds_csv).run_dir).finished_folds() == [0, 1]
+    train_folds(tiny_config(competition, folds_csv, "--fold=all", *other))
+    assert trained == [0, 1, 0, 1]
+
+
+def test_folds_of_two_fold_files_are_never_mixed(
+    competition: Path, folds_csv: Path, trained: list[int]
+) -> None:
+    train_folds(tiny_config(competition, folds_csv, "--fold=0"))
+    create_folds(competition, n_folds=2, seed=1, output=folds_csv)
+    with pytest.raises(RunError, match=r"fold 0 was trained on another folds.csv"):
+        train_folds(tiny_config(competition, folds_csv, "--fold=1"))
+
+
+@pytest.mark.parametrize(
+    ("asked", "message"),
+    [
+        ("2", r"--fold 2: .*folds.csv has no fold 2, but 0, 1"),
+        ("0,7,8", r"has no fold 7, 8"),
+        ("-1", r"has no fold -1"),
+        ("first", r"--fold first: not understood. Give a number"),
+        ("", r"not understood"),
+    ],
+)
+def test_folds_that_are_not_there_are_named(
+    competition: Path, folds_csv: Path, asked: str, message: str
+) -> None:
+    with pytest.raises(ConfigError, match=message):
+        train_folds(tiny_config(competition, folds_csv, f"--fold={asked}"))
+
+
+def test_everything_is_checked_before_the_first_fold(
+    competition: Path, folds_csv: Path, trained: list[int]
+) -> None:
+    with pytest.raises(
+        ConfigError, match=r"model.backbone test_resnot: .* Did you mean test_resnet"
+    ):
+        train_folds(tiny_config(competition, folds_csv, "--model.backbone=test_resnot"))
+    (competition / "jpeg" / "test" / "TEST_003.jpg").write_bytes(b"no photograph")
+    with pytest.raises(ImageError, match=r"1 not an image: TEST_003.jpg"):
+        train_folds(tiny_config(competition, folds_csv))
+    (competition / "train.csv").unlink()
+    with pytest.raises(TableError, match=r"train.csv: no such file"):
+        train_folds(tiny_config(competition, folds_csv))
+    assert not trained
+    assert not tiny_config(competition, folds_csv).run_dir.exists()
+
+
+def test_a_fold_in_its_own_process(competition: Path, folds_csv: Path) -> None:
+    config = tiny_config(competition, folds_csv, "--fold=1", "--trainer.max_epochs=1")
+    run = RunFolder(train_folds(config))
+    assert run.finished_folds() == [1]
+    assert pd.read_csv(run.fold(1).oof_csv)["fold"].eq(1).all()
+
+
+def test_the_process_of_a_fold_that_fails_is_told(
+    competition: Path, folds_csv: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    config = tiny_config(competition, folds_csv, "--trainer.max_epochs=0")
+    with pytest.raises(RunError, match=r"fold 0 stopped with exit code 2; the reason is above"):
+        train_folds(config)
+    assert "error: no epoch had a validation AUC" in capfd.readouterr().err
