@@ -1,0 +1,1 @@
+"""From the folds' predictions to one honest score and one submission."""
