@@ -54,7 +54,10 @@ def read_train(data_dir: Path) -> pd.DataFrame:
             target is not 0 or 1, or an image name is missing, repeated or not a plain file name.
     """
     if not data_dir.is_dir():
-        raise TableError(f"{data_dir}: no such folder. Give the competition folder as --data-dir.")
+        raise TableError(
+            f"{data_dir}: no such folder. Give the competition folder as "
+            "--data-dir (in training: --data.data_dir)."
+        )
     path = train_csv(data_dir)
     table = read_table(path, [IMAGE_NAME, TARGET])
     check_image_names(table, path)

@@ -6,6 +6,7 @@ import pytest
 from melanoma.errors import ConfigError, ImageError, RunError, TableError
 from melanoma.files import sha256_of, write_json
 from melanoma.fold_files import create_folds
+from melanoma.metrics import auc
 from melanoma.run_folder import RunFolder
 from melanoma.training import launch
 from melanoma.training.launch import train_folds
@@ -115,6 +116,22 @@ def test_a_fold_in_its_own_process(competition: Path, folds_csv: Path) -> None:
     run = RunFolder(train_folds(config))
     assert run.finished_folds() == [1]
     assert pd.read_csv(run.fold(1).oof_csv)["fold"].eq(1).all()
+
+
+def test_several_devices_judge_the_whole_fold_and_predict_every_image_once(
+    competition: Path, folds_csv: Path
+) -> None:
+    # 19 validation images on two devices: one is evaluated twice, and must count once.
+    options = ("--trainer.devices=2", "--trainer.strategy=ddp", "--data.batch_size=2")
+    config = tiny_config(competition, folds_csv, "--trainer.max_epochs=1", *options)
+    run = RunFolder(train_folds(config))
+    oof = pd.read_csv(run.fold(0).oof_csv)
+    folds = pd.read_csv(folds_csv)
+    assert oof["image_name"].tolist() == folds.loc[folds["fold"] == 0, "image_name"].tolist()
+    assert len(oof) % 2 == 1
+    assert len(pd.read_csv(run.fold(0).test_csv)) == 10
+    during = pd.read_csv(run.fold(0).metrics_csv)["val_auc"].item()
+    assert during == pytest.approx(auc(oof["target"], oof["prediction"]), abs=1e-6)
 
 
 def test_the_process_of_a_fold_that_fails_is_told(

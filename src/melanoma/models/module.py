@@ -102,7 +102,15 @@ class MelanomaModule(pl.LightningModule):
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         """The loss of one batch."""
         loss = self.loss(self(batch["image"]), batch["target"])
-        self.log("train_loss", loss, on_step=False, on_epoch=True, batch_size=len(batch["target"]))
+        # Averaged over batches and devices once an epoch: no step waits for it.
+        self.log(
+            "train_loss",
+            loss,
+            on_step=False,
+            on_epoch=True,
+            sync_dist=True,
+            batch_size=len(batch["target"]),
+        )
         return loss
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
@@ -165,9 +173,9 @@ class MelanomaModule(pl.LightningModule):
         # no AUC to tell.
         defined = np.isfinite(logits).all() and 0 < targets.sum() < targets.size
         score = auc(targets, logits) if defined else math.nan
-        # The same on every device, because all have gathered the same.
-        self.log(f"{stage}_loss", loss, sync_dist=False, rank_zero_only=False)
-        self.log(f"{stage}_auc", score, prog_bar=True, sync_dist=False, rank_zero_only=False)
+        # All devices have gathered the same; `sync_dist` takes the mean of equal numbers.
+        self.log(f"{stage}_loss", loss, sync_dist=True)
+        self.log(f"{stage}_auc", score, prog_bar=True, sync_dist=True)
 
 
 def _check_optimisation(learning_rate: float, warmup_epochs: float) -> None:

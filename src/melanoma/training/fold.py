@@ -59,7 +59,8 @@ def train_fold(config: RunConfig, fold: int) -> FoldResult | None:
     there is one and the configuration says so.
 
     Returns:
-        What it came to; None for a trial run (`trainer.fast_dev_run`), which leaves nothing.
+        What it came to; None for a trial run (`trainer.fast_dev_run`), which leaves nothing, and
+        on every device but the first.
 
     Raises:
         MelanomaError: If tables, photographs or settings cannot be used.
@@ -82,7 +83,8 @@ def train_fold(config: RunConfig, fold: int) -> FoldResult | None:
     if trainer.fast_dev_run:  # type: ignore[attr-defined]
         return None
     _predict_with_best(trainer, module, data, folder)
-    return _finish(trainer, data, folder, started)
+    trainer.strategy.barrier("predictions are written")
+    return _finish(data, folder, started) if trainer.is_global_zero else None
 
 
 def create_trainer(config: RunConfig, fold: int, data: MelanomaDataModule) -> pl.Trainer:
@@ -191,10 +193,7 @@ def _predict_with_best(
     )
 
 
-def _finish(
-    trainer: pl.Trainer, data: MelanomaDataModule, folder: FoldFolder, started: float
-) -> FoldResult:
-    trainer.strategy.barrier("predictions are written")
+def _finish(data: MelanomaDataModule, folder: FoldFolder, started: float) -> FoldResult:
     oof = pd.read_csv(folder.oof_csv, usecols=OOF_COLUMNS)
     metrics = pd.read_csv(folder.metrics_csv)
     result = FoldResult(
@@ -203,8 +202,7 @@ def _finish(
         best_epoch=int(metrics["epoch"].to_numpy()[metrics[MONITORED].argmax()]) + 1,
         seconds=time.monotonic() - started,
     )
-    if trainer.is_global_zero:
-        write_json(folder.done_json, _done(result, data, folder))
+    write_json(folder.done_json, _done(result, data, folder))
     return result
 
 

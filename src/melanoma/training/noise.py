@@ -14,6 +14,8 @@ _SILENCED = [
     r"Precision .* is not supported by the model summary",
     # Our sampler pads as Lightning's would, and repeated rows are dropped where they are gathered.
     r"Using `DistributedSampler` with the dataloaders",
+    # Lightning's own way of gathering.
+    r"torch.distributed.nn.functional.all_gather is deprecated",
     # On a machine with few cores more workers than we start would not help.
     r"The '.*_dataloader' does not have many workers",
     # The first step under 16-bit precision may be skipped by the gradient scaler: torch's own note.
