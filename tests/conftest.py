@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from melanoma.fold_files import create_folds
+from melanoma.folds.creation import create_folds
 from melanoma.tables import (
     AGE,
     BENIGN_MALIGNANT,

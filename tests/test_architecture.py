@@ -16,7 +16,7 @@ LEVELS = [
     {"files", "command_line"},
     {"tables"},
     {"folds", "metrics"},
-    {"fold_files", "run_folder"},
+    {"run_folder"},
     {"images"},
     {"models"},
     {"training"},

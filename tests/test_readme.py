@@ -1,4 +1,4 @@
-"""The README's commands, run as they are written, on the tiny competition."""
+"""The commands of the README and of docs/, run as they are written, on the tiny competition."""
 
 import re
 import shlex
@@ -20,12 +20,14 @@ TINY = [
 
 
 def commands() -> list[list[str]]:
-    blocks = re.findall(r"```bash\n(.*?)```", (ROOT / "README.md").read_text(), flags=re.DOTALL)
+    pages = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+    text = "\n".join(page.read_text(encoding="utf-8") for page in pages)
+    blocks = re.findall(r"```bash\n(.*?)```", text, flags=re.DOTALL)
     lines = "".join(blocks).replace("\\\n", " ").splitlines()
     return [shlex.split(line)[1:] for line in lines if line.startswith("python scripts/")]
 
 
-def test_every_command_of_the_readme_works(competition: Path, tmp_path: Path) -> None:
+def test_every_documented_command_works(competition: Path, tmp_path: Path) -> None:
     data_dir = tmp_path / "input" / "siim-isic-melanoma-classification"
     shutil.move(competition, data_dir)
     train = pd.read_csv(data_dir / "train.csv")

@@ -18,24 +18,25 @@ class Main(Protocol):
         """Run the script."""
 
 
-def script(main: Callable[[list[str]], None]) -> Main:
+def script(main: Callable[[list[str]], int | None]) -> Main:
     """Turn a function of the command line into a script's `main`, which returns its exit code.
 
-    Options may be written with hyphens or underscores. A `MelanomaError` is printed as one
-    message and gives exit code 2; Ctrl-C gives 130; anything else is a bug and keeps its traceback.
+    The function returns its own exit code, or nothing for success. Options may be written with
+    hyphens or underscores. A `MelanomaError` is printed as one message and gives exit code 2;
+    Ctrl-C gives 130; anything else is a bug and keeps its traceback.
     """
 
     @wraps(main)
     def wrapper(arguments: Sequence[str] | None = None) -> int:
         try:
-            main(with_underscores(sys.argv[1:] if arguments is None else arguments))
+            code = main(with_underscores(sys.argv[1:] if arguments is None else arguments))
         except MelanomaError as error:
             print(f"error: {error}", file=sys.stderr)
             return USER_ERROR
         except KeyboardInterrupt:
             print("interrupted", file=sys.stderr)
             return INTERRUPTED
-        return 0
+        return code or 0
 
     return wrapper
 

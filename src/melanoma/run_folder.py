@@ -19,6 +19,7 @@ _FREE_SETTINGS = {
     "resume",
     "data.data_dir",
     "data.folds_csv",
+    "data.external_csv",
     "data.num_workers",
     "trainer.enable_progress_bar",
     "trainer.enable_model_summary",

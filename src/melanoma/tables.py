@@ -18,13 +18,18 @@ BENIGN_MALIGNANT = "benign_malignant"
 TARGET = "target"
 FOLD = "fold"
 PREDICTION = "prediction"
+IMAGE_1 = "image_name_1"
+IMAGE_2 = "image_name_2"
 
 OOF_COLUMNS = [IMAGE_NAME, PATIENT_ID, FOLD, TARGET, PREDICTION]
 PREDICTION_COLUMNS = [IMAGE_NAME, PREDICTION]
 SUBMISSION_COLUMNS = [IMAGE_NAME, TARGET]
 
 # Read as text whatever they look like: an identifier 007 is not the number 7.
-_TEXT_COLUMNS = [IMAGE_NAME, PATIENT_ID, SEX, SITE, DIAGNOSIS, BENIGN_MALIGNANT]
+_TEXT_COLUMNS = [
+    *(IMAGE_NAME, PATIENT_ID, SEX, SITE, DIAGNOSIS, BENIGN_MALIGNANT),
+    *(IMAGE_1, IMAGE_2),
+]
 
 
 def train_csv(data_dir: Path) -> Path:
@@ -58,11 +63,36 @@ def read_train(data_dir: Path) -> pd.DataFrame:
             f"{data_dir}: no such folder. Give the competition folder as "
             "--data-dir (in training: --data.data_dir)."
         )
-    path = train_csv(data_dir)
+    return read_labelled(train_csv(data_dir))
+
+
+def read_labelled(path: Path) -> pd.DataFrame:
+    """Read and check a training table wherever it is: the competition's, or another year's.
+
+    Returns:
+        As `read_train`.
+
+    Raises:
+        TableError: As `read_train`.
+    """
     table = read_table(path, [IMAGE_NAME, TARGET])
     check_image_names(table, path)
     table[TARGET] = _parse_targets(table, path)
     return table
+
+
+def read_duplicates(path: Path) -> pd.DataFrame:
+    """Read pairs of duplicates: image_name_1, image_name_2, as in the official ISIC 2020 list.
+
+    Raises:
+        TableError: If the file is missing, lacks a column, or a name is missing.
+    """
+    table = read_table(path, [IMAGE_1, IMAGE_2])
+    missing = table[[IMAGE_1, IMAGE_2]].isna().any(axis=1).to_numpy()
+    if missing.any():
+        lines = np.flatnonzero(missing) + 2
+        raise TableError(f"{path}: a name is missing in line {name_some(lines)}. Fill it in.")
+    return table[[IMAGE_1, IMAGE_2]]
 
 
 def read_test(data_dir: Path) -> pd.DataFrame | None:

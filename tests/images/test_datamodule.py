@@ -7,8 +7,10 @@ import torch
 from torch import Tensor
 
 from melanoma.errors import ConfigError, ImageError
+from melanoma.folds.creation import create_folds
 from melanoma.images.datamodule import MelanomaDataModule
 from melanoma.images.dataset import Draw, DrawSampler
+from other_year import other_year
 
 
 def data_module(competition: Path, folds_csv: Path, **settings: object) -> MelanomaDataModule:
@@ -116,6 +118,39 @@ def test_devices_share_a_stage_and_pad_it_evenly() -> None:
     ]
     assert {len(part) for part in parts} == {3}
     assert {draw for part in parts for draw in part} == {Draw(0, row) for row in range(7)}
+
+
+def test_images_of_other_years_train_every_fold_but_the_one_that_knows_them(
+    competition: Path, tmp_path: Path
+) -> None:
+    external = other_year(tmp_path, competition)
+    path = tmp_path / "folds.csv"
+    create_folds(competition, n_folds=2, output=path, external=external)
+    excluded = pd.read_csv(path).set_index("image_name")["fold_excluded"]["OLD_0"]
+    for fold in (0, 1):
+        data = data_module(competition, path, fold=fold, external_csv=str(external))
+        trained = set(data.table("train")["image_name"])
+        assert {"OLD_1", "OLD_2", "OLD_3"} <= trained
+        assert ("OLD_0" in trained) == (fold != excluded)
+        assert not set(data.table("val")["image_name"]) & {"OLD_0", "OLD_1", "OLD_2", "OLD_3"}
+        assert len(list(data.train_dataloader())) > 0
+
+
+def test_a_damaged_photograph_of_another_year_is_found(competition: Path, tmp_path: Path) -> None:
+    external = other_year(tmp_path, competition)
+    path = tmp_path / "folds.csv"
+    create_folds(competition, n_folds=2, output=path, external=external)
+    (external.parent / "train" / "OLD_2.jpg").write_bytes(b"")
+    with pytest.raises(ImageError, match=r"1 empty: OLD_2\.jpg"):
+        data_module(competition, path, external_csv=str(external))
+
+
+def test_another_column_is_another_split(competition: Path, tmp_path: Path) -> None:
+    path = tmp_path / "folds.csv"
+    create_folds(competition, n_folds=2, output=path, repeats=2)
+    first = data_module(competition, path)
+    second = data_module(competition, path, fold_column="fold_1")
+    assert set(first.table("val")["image_name"]) != set(second.table("val")["image_name"])
 
 
 def test_a_competition_without_a_test_set_trains(competition: Path, folds_csv: Path) -> None:

@@ -5,7 +5,7 @@ import pytest
 
 from melanoma.errors import ConfigError, ImageError, RunError, TableError
 from melanoma.files import sha256_of, write_json
-from melanoma.fold_files import create_folds
+from melanoma.folds.creation import create_folds
 from melanoma.metrics import auc
 from melanoma.run_folder import RunFolder
 from melanoma.training import launch
@@ -72,7 +72,7 @@ def test_folds_of_two_fold_files_are_never_mixed(
     competition: Path, folds_csv: Path, trained: list[int]
 ) -> None:
     train_folds(tiny_config(competition, folds_csv, "--fold=0"))
-    create_folds(competition, n_folds=2, seed=1, output=folds_csv)
+    create_folds(competition, n_folds=3, output=folds_csv)
     with pytest.raises(RunError, match=r"fold 0 was trained on another folds.csv"):
         train_folds(tiny_config(competition, folds_csv, "--fold=1"))
 

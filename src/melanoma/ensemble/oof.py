@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from melanoma.errors import RunError, TableError, name_some
-from melanoma.fold_files import read_folds
+from melanoma.folds.files import read_folds
 from melanoma.metrics import auc
 from melanoma.run_folder import RunFolder
 from melanoma.tables import FOLD, IMAGE_NAME, OOF_COLUMNS, PREDICTION, TARGET, read_predictions
@@ -39,18 +39,20 @@ class Scores:
         )
 
 
-def read_oof(run: RunFolder, data_dir: Path, folds_csv: Path) -> pd.DataFrame:
+def read_oof(
+    run: RunFolder, data_dir: Path, folds_csv: Path, fold_column: str = FOLD
+) -> pd.DataFrame:
     """Join a run's out-of-fold predictions and check them against its tables.
 
     Returns:
-        The columns of `oof.csv`, a row per image of train.csv, in its order.
+        The columns of `oof.csv`, a row per image of train.csv that is in a fold, in its order.
 
     Raises:
         RunError: If a fold is not finished.
         TableError: If an image is missing, twice, in another fold than folds.csv says or with
             another target, or a prediction is not a number in [0, 1].
     """
-    train = read_folds(folds_csv, data_dir)
+    train = read_folds(folds_csv, data_dir, fold_column)
     numbers = sorted(int(fold) for fold in train[FOLD].unique())
     check_folds_finished(run, numbers)
     parts = []

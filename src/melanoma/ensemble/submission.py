@@ -57,7 +57,8 @@ def build_submission(run_dir: Path, data_dir: Path | None = None) -> Submission:
     run = RunFolder(run_dir)
     settings = run.read_config()["data"]
     data_dir = data_dir or Path(settings["data_dir"])
-    oof = read_oof(run, data_dir, Path(settings["folds_csv"]))
+    folds_csv, fold_column = Path(settings["folds_csv"]), settings.get("fold_column", FOLD)
+    oof = read_oof(run, data_dir, folds_csv, fold_column)
     scores = score_oof(oof)
     blended = _blend_test(run, sorted(oof[FOLD].unique()), data_dir)
     write_table(run.oof_csv, oof)

@@ -1,8 +1,9 @@
 """One fold of a competition as a Lightning data module."""
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal, cast
 
 import cv2
 import lightning.pytorch as pl
@@ -12,7 +13,7 @@ import torch
 from torch.utils.data import DataLoader
 
 from melanoma.errors import ConfigError, name_some
-from melanoma.fold_files import read_folds
+from melanoma.folds.files import EXCLUDED, read_external, read_folds
 from melanoma.images.dataset import Batch, DrawSampler, MelanomaDataset
 from melanoma.images.reading import Split, check_images, find_images
 from melanoma.images.transforms import Augmentation, AugmentationName
@@ -28,6 +29,9 @@ class MelanomaDataModule(pl.LightningDataModule):
         data_dir: The competition folder: train.csv, test.csv if there is one, and the photographs
             in jpeg/train, train or the folder itself.
         folds_csv: The fold file that scripts/create_folds.py made from that train.csv.
+        fold_column: Its column: fold_1 for the first repeat, tfrecord%5 for a file made elsewhere.
+        external_csv: The train.csv of another year that the folds were made with (--external), its
+            photographs beside it: trained on, never validated on.
         image_size: Side in pixels of the square that photographs are resized to.
         batch_size: Photographs per step and device.
         num_workers: Processes that read photographs; by default one per core, at most 8. Their
@@ -41,6 +45,8 @@ class MelanomaDataModule(pl.LightningDataModule):
         self,
         data_dir: str = "input/siim-isic-melanoma-classification",
         folds_csv: str = "folds/folds.csv",
+        fold_column: str = FOLD,
+        external_csv: str | None = None,
         image_size: int = 256,
         batch_size: int = 32,
         num_workers: int | None = None,
@@ -56,6 +62,8 @@ class MelanomaDataModule(pl.LightningDataModule):
             raise ConfigError(f"--data.num_workers {num_workers}: must not be negative.")
         self.data_dir = Path(data_dir)
         self.folds_csv = Path(folds_csv)
+        self.fold_column = fold_column
+        self.external_csv = Path(external_csv) if external_csv else None
         self.image_size = image_size
         self.batch_size = batch_size
         self.num_workers = min(8, os.cpu_count() or 1) if num_workers is None else num_workers
@@ -74,11 +82,8 @@ class MelanomaDataModule(pl.LightningDataModule):
         """
         if self._checked:
             return
-        train = self._read_train()
-        check_images(find_images(self.data_dir, "train", train[IMAGE_NAME].tolist()))
-        test = read_test(self.data_dir)
-        if test is not None:
-            check_images(find_images(self.data_dir, "test", test[IMAGE_NAME].tolist()))
+        for table, folder, split in self._sources():
+            check_images(find_images(folder, split, table[IMAGE_NAME].tolist()))
         self._checked = True
 
     def setup(self, stage: str | None = None) -> None:
@@ -87,11 +92,19 @@ class MelanomaDataModule(pl.LightningDataModule):
             return
         train = self._read_train()
         validates = train[FOLD] == self.fold
-        self._add_dataset("train", train[~validates], "train")
-        self._add_dataset("val", train[validates], "train")
+        own = self._paths(train, self.data_dir, "train")
+        self._add_dataset("val", train[validates], own[validates])
+        training, paths = train[~validates], own[~validates]
+        external = self._read_external()
+        if external is not None:
+            seen = external[external[EXCLUDED] != self.fold]
+            folder = cast(Path, self.external_csv).parent
+            training = pd.concat([training, seen], ignore_index=True)
+            paths = pd.concat([paths, self._paths(seen, folder, "train")])
+        self._add_dataset("train", training, paths)
         test = read_test(self.data_dir)
         if test is not None:
-            self._add_dataset("test", test, "test")
+            self._add_dataset("test", test, self._paths(test, self.data_dir, "test"))
 
     def table(self, stage: Stage) -> pd.DataFrame:
         """The rows of a stage's photographs, by whose number (`index`) predictions are ordered."""
@@ -118,8 +131,17 @@ class MelanomaDataModule(pl.LightningDataModule):
         """The same as for testing."""
         return self._loader("test")
 
+    def _sources(self) -> Iterator[tuple[pd.DataFrame, Path, Split]]:
+        yield self._read_train(), self.data_dir, "train"
+        external = self._read_external()
+        if external is not None:
+            yield external, cast(Path, self.external_csv).parent, "train"
+        test = read_test(self.data_dir)
+        if test is not None:
+            yield test, self.data_dir, "test"
+
     def _read_train(self) -> pd.DataFrame:
-        train = read_folds(self.folds_csv, self.data_dir)
+        train = read_folds(self.folds_csv, self.data_dir, self.fold_column)
         known = sorted(train[FOLD].unique())
         if self.fold not in known:
             raise ConfigError(
@@ -127,13 +149,20 @@ class MelanomaDataModule(pl.LightningDataModule):
             )
         return train
 
-    def _add_dataset(self, stage: Stage, rows: pd.DataFrame, split: Split) -> None:
+    def _read_external(self) -> pd.DataFrame | None:
+        return read_external(self.folds_csv, self.data_dir, self.external_csv, self.fold_column)
+
+    def _paths(self, rows: pd.DataFrame, folder: Path, split: Split) -> "pd.Series[Any]":
+        paths = find_images(folder, split, rows[IMAGE_NAME].tolist())
+        return pd.Series(paths, index=rows.index, dtype=object)
+
+    def _add_dataset(self, stage: Stage, rows: pd.DataFrame, paths: "pd.Series[Any]") -> None:
         table = rows.reset_index(drop=True)
         unknown = np.full(len(table), np.nan)
         targets = table[TARGET].to_numpy() if TARGET in table else unknown
         self._tables[stage] = table
         self._datasets[stage] = MelanomaDataset(
-            find_images(self.data_dir, split, table[IMAGE_NAME].tolist()),
+            paths.tolist(),
             targets.astype(np.float32),
             self.image_size,
             self.augmentation if stage == "train" else None,

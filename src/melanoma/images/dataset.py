@@ -15,17 +15,21 @@ from melanoma.images.reading import read_image
 from melanoma.images.transforms import Augmentation
 
 
-class Batch(TypedDict):
+class Batch(TypedDict, total=False):
     """What the network is fed: B photographs.
 
     image: (B, 3, S, S) uint8 RGB; the module scales and normalises it on its device.
     target: (B,) float32: 1 melanoma, 0 not, NaN unknown.
     index: (B,) int64: the row in the table of its dataset, by which predictions are put in order.
+    diagnosis: (B,) int64: the class of `melanoma.diagnoses.CLASSES`, -1 unknown; where it is learnt.
+    metadata: (B, n) float32: see `melanoma.metadata`; where it is used.
     """
 
     image: Tensor
     target: Tensor
     index: Tensor
+    diagnosis: Tensor
+    metadata: Tensor
 
 
 class Draw(NamedTuple):
@@ -44,6 +48,8 @@ class MelanomaDataset(Dataset[Batch]):
         size_px: Side of the square photographs are resized to.
         augmentation: Changes them; None leaves them as they are (validation and test).
         seed: With the epoch and the image name it decides the changes of an image.
+        diagnoses: Shape (n,), int64, the class of each image; None if it is not learnt.
+        metadata: Shape (n, n_features), float32; None if it is not used.
     """
 
     def __init__(
@@ -53,12 +59,16 @@ class MelanomaDataset(Dataset[Batch]):
         size_px: int,
         augmentation: Augmentation | None = None,
         seed: int = 0,
+        diagnoses: npt.NDArray[np.int64] | None = None,
+        metadata: npt.NDArray[np.float32] | None = None,
     ) -> None:
         self.paths = paths
         self.targets = torch.from_numpy(targets)
         self.size_px = size_px
         self.augmentation = augmentation
         self.seed = seed
+        self.diagnoses = None if diagnoses is None else torch.from_numpy(diagnoses)
+        self.metadata = None if metadata is None else torch.from_numpy(metadata)
 
     def __len__(self) -> int:
         return len(self.paths)
@@ -73,11 +83,16 @@ class MelanomaDataset(Dataset[Batch]):
         pixels = read_image(path, self.size_px)
         if self.augmentation:
             pixels = self.augmentation(pixels, self._key(draw.epoch, path.stem))
-        return {
+        item: Batch = {
             "image": torch.from_numpy(np.ascontiguousarray(pixels.transpose(2, 0, 1))),
             "target": self.targets[draw.row],
             "index": torch.tensor(draw.row),
         }
+        if self.diagnoses is not None:
+            item["diagnosis"] = self.diagnoses[draw.row]
+        if self.metadata is not None:
+            item["metadata"] = self.metadata[draw.row]
+        return item
 
     def _key(self, epoch: int, image_name: str) -> int:
         text = f"{self.seed}/{epoch}/{image_name}".encode()

@@ -8,7 +8,7 @@ from pathlib import Path
 import melanoma
 from melanoma.errors import ConfigError, RunError, name_some
 from melanoma.files import sha256_of
-from melanoma.fold_files import read_folds
+from melanoma.folds.files import read_folds
 from melanoma.run_folder import RunFolder
 from melanoma.tables import FOLD, train_csv
 from melanoma.training.config import RunConfig
@@ -68,7 +68,10 @@ def _parse_folds(config: RunConfig) -> list[int]:
 
 
 def _folds_of(config: RunConfig) -> set[int]:
-    return set(read_folds(Path(config.data["folds_csv"]), Path(config.data["data_dir"]))[FOLD])
+    data = config.data
+    return set(
+        read_folds(Path(data["folds_csv"]), Path(data["data_dir"]), data["fold_column"])[FOLD]
+    )
 
 
 def _check_same_tables(run: RunFolder, finished: list[int], config: RunConfig) -> None:

@@ -1,0 +1,1 @@
+"""Cutting a competition into folds that can be trusted, and judging any cut."""

@@ -1,0 +1,188 @@
+"""Making a fold file: from a competition's tables to folds.csv, folds.json and folds.png."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from melanoma.errors import ConfigError, TableError, name_some
+from melanoma.files import sha256_of, write_json, write_table
+from melanoma.folds.assignment import LEFT_OUT, FoldArray, Scheme, assign_folds
+from melanoma.folds.balance import Balance, judge_folds
+from melanoma.folds.files import description_path, excluded_column, read_description
+from melanoma.folds.groups import Groups, join_groups, known_pairs
+from melanoma.folds.picture import draw_balance
+from melanoma.tables import (
+    FOLD,
+    IMAGE_NAME,
+    read_duplicates,
+    read_labelled,
+    read_train,
+    train_csv,
+)
+
+
+@dataclass
+class FoldsMade:
+    """What was made.
+
+    Attributes:
+        balances: Of each fold column, by its name.
+        notes: What was done with duplicates and with images of other years, a sentence each.
+    """
+
+    balances: dict[str, Balance] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
+
+    def as_text(self) -> str:
+        """The balance of every fold column, and the notes, for the terminal."""
+        titled = [
+            f"{column}\n{balance.as_text()}" if len(self.balances) > 1 else balance.as_text()
+            for column, balance in self.balances.items()
+        ]
+        return "\n".join([*titled, *self.notes])
+
+
+@dataclass(frozen=True)
+class _Tables:
+    train: pd.DataFrame
+    external: pd.DataFrame | None
+    train_groups: Groups
+    external_groups: Groups
+
+
+def create_folds(
+    data_dir: Path,
+    n_folds: int = 5,
+    seed: int = 42,
+    scheme: Scheme = "balanced",
+    output: Path = Path("folds/folds.csv"),
+    duplicates: Path | None = None,
+    external: Path | None = None,
+    repeats: int = 1,
+    balance_on: Sequence[str] = (),
+    overwrite: bool = False,
+) -> FoldsMade:
+    """Assign every image of a competition's train.csv to a fold and write the fold file.
+
+    Args:
+        data_dir: The competition folder; only its train.csv is read, no image.
+        n_folds: Number of folds, at least 2.
+        seed: Seed of the shuffling.
+        scheme: balanced keeps a patient's images together and balances images, melanomas, patients,
+            patient size, sex, site, age and diagnosis at once; grouped keeps patients together and
+            balances the target; stratified balances the target alone and lets patients leak.
+        output: The fold file (image_name, fold); under the same stem, beside it, a .json with the
+            scheme, the seed, the SHA-256 of train.csv and the balance, and a .png of the balance.
+        duplicates: Pairs of duplicates (image_name_1, image_name_2): their patients are kept on the
+            same side.
+        external: The train.csv of another year: its images get fold -1, always trained on and never
+            validated on, except that those of a patient, or with a duplicate, in a validation fold
+            are left out of that fold's training.
+        repeats: Repeated cross-validation: further columns fold_1, fold_2 ... of other seeds.
+        balance_on: Further columns of train.csv to balance.
+        overwrite: Replace a fold file that this script did not write.
+
+    Raises:
+        TableError: If a table breaks its contract.
+        ConfigError: If the folds cannot be made, or `output` is somebody else's file.
+    """
+    if repeats < 1:
+        raise ConfigError(f"--repeats {repeats}: must be at least 1.")
+    if external is not None and scheme == "stratified":
+        raise ConfigError("--external needs folds that keep patients together: not stratified.")
+    if not overwrite:
+        _refuse_to_replace_foreign_file(output)
+    made = FoldsMade()
+    tables = _read_tables(data_dir, duplicates, external, made)
+    columns: dict[str, FoldArray] = {}
+    for repeat in range(repeats):
+        column = FOLD if repeat == 0 else f"{FOLD}_{repeat}"
+        folds = assign_folds(
+            tables.train, n_folds, seed + repeat, scheme, tables.train_groups, balance_on
+        )
+        columns[column] = folds
+        made.balances[column] = judge_folds(tables.train, folds, tables.train_groups, balance_on)
+    write_table(output, _fold_table(tables, columns, made))
+    draw_balance(made.balances[FOLD], output.with_suffix(".png"))
+    inputs = {"train": train_csv(data_dir), "duplicates": duplicates, "external": external}
+    description = {"scheme": scheme, "seed": seed, "k": n_folds, "repeats": repeats}
+    write_json(description_path(output), description | _description(inputs, output, made))
+    return made
+
+
+def _read_tables(
+    data_dir: Path, duplicates: Path | None, external_csv: Path | None, made: FoldsMade
+) -> _Tables:
+    train = read_train(data_dir)
+    external = None if external_csv is None else read_labelled(external_csv)
+    everything = train
+    if external is not None:
+        twice = external.loc[external[IMAGE_NAME].isin(train[IMAGE_NAME]), IMAGE_NAME]
+        if len(twice):
+            raise TableError(
+                f"{external_csv}: {name_some(twice)} also in {train_csv(data_dir)}. Remove these rows "
+                "from the external table."
+            )
+        everything = pd.concat([train, external], ignore_index=True)
+    pairs = None if duplicates is None else read_duplicates(duplicates)
+    if pairs is not None:
+        known = len(known_pairs(everything, pairs))
+        made.notes.append(
+            f"duplicates: {known} pairs keep their patients together; {len(pairs) - known} name "
+            "images that are not in the tables"
+        )
+    groups = join_groups(everything, pairs)
+    # Numbered anew without gaps, in the same order.
+    own, train_groups = np.unique(groups[: len(train)], return_inverse=True)
+    external_groups = groups[len(train) :]
+    number = np.searchsorted(own, external_groups)
+    related = np.isin(external_groups, own)
+    return _Tables(train, external, train_groups, np.where(related, number, LEFT_OUT))
+
+
+def _fold_table(tables: _Tables, columns: dict[str, FoldArray], made: FoldsMade) -> pd.DataFrame:
+    table = pd.DataFrame({IMAGE_NAME: tables.train[IMAGE_NAME], **columns})
+    if tables.external is None:
+        return table
+    rows = pd.DataFrame({IMAGE_NAME: tables.external[IMAGE_NAME]})
+    for column, folds in columns.items():
+        fold_of_group = np.full(int(tables.train_groups.max()) + 2, LEFT_OUT)
+        fold_of_group[tables.train_groups] = folds
+        # The last entry stays -1: a group without an image of our own.
+        excluded = fold_of_group[tables.external_groups]
+        rows[column] = LEFT_OUT
+        table[excluded_column(column)] = LEFT_OUT
+        rows[excluded_column(column)] = excluded
+        made.notes.append(
+            f"{column}: {len(rows)} external images, fold -1, always trained on; "
+            f"{int((excluded >= 0).sum())} of them are left out of the training of the one fold "
+            "that validates their patient or a duplicate"
+        )
+    return pd.concat([table, rows], ignore_index=True)
+
+
+def _description(inputs: dict[str, Path | None], output: Path, made: FoldsMade) -> dict[str, Any]:
+    hashes = {f"{name}_sha256": sha256_of(path) for name, path in inputs.items() if path}
+    balance = made.balances[FOLD]
+    return {
+        **hashes,
+        "folds_sha256": sha256_of(output),
+        "balance": balance.per_fold.to_dict(orient="records"),
+        "strata_deviation_percent": round(balance.strata_deviation, 3),
+        "share_spread_points": {
+            name: round(balance.share_spread(name), 3) for name in balance.shares
+        },
+        "notes": made.notes,
+    }
+
+
+def _refuse_to_replace_foreign_file(output: Path) -> None:
+    if output.exists() and read_description(output).get("folds_sha256") != sha256_of(output):
+        raise ConfigError(
+            f"{output} exists and was not written by create_folds.py as it is now, so it could not "
+            "be made again. Choose another --output, or replace it with --overwrite."
+        )
