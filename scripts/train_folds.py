@@ -1,4 +1,4 @@
-"""Train folds: `--config configs/x.yaml --fold 0`, `--fold 0,2` or `--fold all`."""
+"""Train folds: `--config configs/x.yaml --fold 0`, `--fold 0,2` or `--fold all`; or `--find-lr`."""
 
 import sys
 from pathlib import Path
@@ -7,12 +7,18 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "src"))
 
 from melanoma.command_line import script
 from melanoma.training.config import parse_config
-from melanoma.training.launch import train_folds
+from melanoma.training.launch import parse_folds, train_folds
+from melanoma.training.learning_rate import find_learning_rate
 
 
 @script
 def main(arguments: list[str]) -> None:
-    print(train_folds(parse_config(arguments)))
+    config = parse_config(arguments)
+    if config.find_lr:
+        found = find_learning_rate(config, parse_folds(config)[0])
+        print(f"{found.picture}: suggested --model.learning_rate {found.learning_rate:.2g}")
+    else:
+        print(train_folds(config))
 
 
 if __name__ == "__main__":

@@ -7,23 +7,33 @@ from melanoma.run_folder import RunFolder
 
 CONFIG = "seed: 1\nmodel: {backbone: a}\ndata: {num_workers: 1, data_dir: x}\n"
 
+TABLES = {"train.csv": "1", "the fold file": "2"}
+
+
+def test_other_tables_are_refused_and_named(tmp_path: Path) -> None:
+    run = RunFolder(tmp_path)
+    run.take(CONFIG, TABLES, replaceable=False)
+    with pytest.raises(RunError, match=r"holds a run of other tables: the fold file has changed\."):
+        run.take(CONFIG, {**TABLES, "the fold file": "3"}, replaceable=False)
+    run.take(CONFIG, {**TABLES, "the fold file": "3"}, replaceable=True)
+
 
 def test_the_same_configuration_is_taken_again(tmp_path: Path) -> None:
     run = RunFolder(tmp_path)
-    run.take_config(CONFIG, replaceable=False)
-    run.take_config(CONFIG.replace("num_workers: 1", "num_workers: 2"), replaceable=False)
+    run.take(CONFIG, TABLES, replaceable=False)
+    run.take(CONFIG.replace("num_workers: 1", "num_workers: 2"), TABLES, replaceable=False)
     assert run.read_config()["data"]["num_workers"] == 2
 
 
 def test_another_configuration_is_refused_and_named(tmp_path: Path) -> None:
     run = RunFolder(tmp_path)
-    run.take_config(CONFIG, replaceable=False)
+    run.take(CONFIG, TABLES, replaceable=False)
     with pytest.raises(
         RunError, match=r"another configuration: model.backbone was a, is b\. Choose"
     ):
-        run.take_config(CONFIG.replace("backbone: a", "backbone: b"), replaceable=False)
+        run.take(CONFIG.replace("backbone: a", "backbone: b"), TABLES, replaceable=False)
     assert run.read_config()["model"]["backbone"] == "a"
-    run.take_config(CONFIG.replace("backbone: a", "backbone: b"), replaceable=True)
+    run.take(CONFIG.replace("backbone: a", "backbone: b"), TABLES, replaceable=True)
     assert run.read_config()["model"]["backbone"] == "b"
 
 

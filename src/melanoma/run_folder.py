@@ -10,13 +10,15 @@ from typing import Any
 import yaml
 
 from melanoma.errors import RunError, name_some
-from melanoma.files import write_text
+from melanoma.files import write_json, write_text
 
 # May differ when a run is taken up again: they say where things are and what is shown on the way,
 # not what comes out. The tables behind the paths are compared by their checksums.
 _FREE_SETTINGS = {
     "run_dir",
     "resume",
+    "logger",
+    "photographs",
     "data.data_dir",
     "data.folds_csv",
     "data.external_csv",
@@ -100,6 +102,11 @@ class RunFolder:
         return self.path / "config.yaml"
 
     @property
+    def tables_json(self) -> Path:
+        """The SHA-256 of the tables the run is made from."""
+        return self.path / "tables.json"
+
+    @property
     def oof_csv(self) -> Path:
         """The out-of-fold predictions of all folds together."""
         return self.path / "oof.csv"
@@ -137,25 +144,43 @@ class RunFolder:
             raise RunError(f"{self.config_yaml}: holds no settings. Train again with --overwrite.")
         return content
 
-    def take_config(self, text: str, replaceable: bool) -> None:
-        """Write the run's configuration, or check that it is the one already there.
+    def take(self, config: str, tables: dict[str, str], replaceable: bool) -> None:
+        """Make the folder that of a configuration and its tables, or check that it already is.
 
         Args:
-            text: The resolved configuration as YAML.
-            replaceable: Whether another configuration may be replaced, because no finished fold
-                would be left that was made with it.
+            config: The resolved configuration as YAML.
+            tables: The SHA-256 of each table the run is made from, by its name.
+            replaceable: Whether others may be replaced, because no finished fold would be left that
+                was made with them; what unfinished folds have left is then removed.
 
         Raises:
-            RunError: If the folder holds another configuration, naming what differs.
+            RunError: If the folder holds another configuration, or was made from other tables.
         """
-        if self.config_yaml.exists() and not replaceable:
-            differing = _differences(self.read_config(), yaml.safe_load(text))
-            if differing:
-                raise RunError(
-                    f"{self.path} holds a run of another configuration: {name_some(differing)}. "
-                    "Choose another --run_dir, or repeat its folds with --fold all --overwrite."
-                )
-        write_text(self.config_yaml, text)
+        differing = self._differences(config, tables)
+        if differing and not replaceable:
+            raise RunError(
+                f"{self.path} holds a run of {differing[0]}: {name_some(differing[1:])}. "
+                "Choose another --run_dir, or repeat its folds with --fold all --overwrite."
+            )
+        if differing:
+            # A checkpoint made with another configuration, or other folds, must not be resumed.
+            for path in self.path.glob("fold_*"):
+                FoldFolder(path).clear()
+        write_text(self.config_yaml, config)
+        write_json(self.tables_json, tables)
+
+    def _differences(self, config: str, tables: dict[str, str]) -> list[str]:
+        if not self.config_yaml.exists():
+            return []
+        differing = _differences(self.read_config(), yaml.safe_load(config))
+        if differing:
+            return ["another configuration", *differing]
+        try:
+            before = json.loads(self.tables_json.read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            before = {}
+        changed = [name for name in tables if before.get(name) != tables[name]]
+        return ["other tables", *(f"{name} has changed" for name in changed)] if changed else []
 
     def _done_files(self) -> Iterator[Path]:
         return self.path.glob("fold_*/done.json")

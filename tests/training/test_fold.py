@@ -5,15 +5,22 @@ import lightning.pytorch as pl
 import pandas as pd
 import pytest
 import torch
+from PIL import Image
 
 from melanoma.errors import ConfigError, RunError
 from melanoma.files import sha256_of
+from melanoma.folds.creation import create_folds
 from melanoma.metrics import auc
 from melanoma.models.module import MelanomaModule
 from melanoma.run_folder import RunFolder
 from melanoma.tables import OOF_COLUMNS, PREDICTION_COLUMNS
-from melanoma.training.fold import create_trainer, train_fold
+from melanoma.training.config import parse_config
+from melanoma.training.fold import train_fold
+from melanoma.training.learning_rate import find_learning_rate
+from melanoma.training.trainer import create_trainer
 from tiny_run import tiny_config
+
+CONFIGS = sorted((Path(__file__).resolve().parents[2] / "configs").glob("*.yaml"))
 
 
 def test_a_fold_leaves_what_the_contract_names(competition: Path, folds_csv: Path) -> None:
@@ -129,3 +136,123 @@ def test_a_fold_without_all_its_predictions_is_not_done(
     with pytest.raises(error, match=message):
         train_fold(config, 0)
     assert not RunFolder(config.run_dir).fold(0).is_done
+
+
+def test_averaged_weights_are_what_is_judged_kept_and_predicted_with(
+    competition: Path, folds_csv: Path
+) -> None:
+    options = ("--model.ema_decay=0.9", "--trainer.max_epochs=4", "--model.views=4")
+    config = tiny_config(competition, folds_csv, *options)
+    train_fold(config, 0)
+    folder = RunFolder(config.run_dir).fold(0)
+    best = MelanomaModule.load_from_checkpoint(folder.best_checkpoint, weights_only=True).eval()
+    data = config.data_module(0)
+    data.setup()
+    with torch.no_grad():
+        plain = torch.cat([best(b["image"]) for b in data.val_dataloader()])
+        viewed = torch.cat([best.predict_step(b, 0)["prediction"] for b in data.val_dataloader()])
+    oof = pd.read_csv(folder.oof_csv)
+    metrics = pd.read_csv(folder.metrics_csv)
+    assert auc(oof["target"], plain.double()) == pytest.approx(metrics["val_auc"].max(), abs=1e-6)
+    assert oof["prediction"].tolist() == pytest.approx(viewed.tolist(), abs=1e-6)
+    raw = torch.load(folder.last_checkpoint, weights_only=True)
+    name = "network.head.1.weight"
+    assert not torch.equal(raw["state_dict"][name], raw["current_model_state"][name])
+
+
+def test_metadata_and_diagnoses_train_from_their_own_folds_statistics(
+    competition: Path, folds_csv: Path
+) -> None:
+    options = ("--model.metadata=true", "--model.target=diagnosis", "--trainer.max_epochs=1")
+    config = tiny_config(competition, folds_csv, *options)
+    data = config.data_module(0)
+    data.prepare_data()
+    data.setup()
+    training = data.table("train")
+    assert data.metadata_statistics is not None
+    assert data.metadata_statistics.age_mean == pytest.approx(training["age_approx"].mean())
+    whole = pd.read_csv(competition / "train.csv")
+    assert data.metadata_statistics.age_mean != pytest.approx(whole["age_approx"].mean())
+    batch = next(iter(data.val_dataloader()))
+    assert batch["metadata"].shape == (4, data.metadata_statistics.n_features)
+    assert set(batch["diagnosis"].tolist()) <= {0, 1}
+    train_fold(config, 0)
+    folder = RunFolder(config.run_dir).fold(0)
+    loaded = MelanomaModule.load_from_checkpoint(folder.best_checkpoint, weights_only=True)
+    assert loaded.hparams["metadata_statistics"] == vars(data.metadata_statistics)
+    assert len(pd.read_csv(folder.test_csv)) == 10
+
+
+def test_unknown_diagnoses_may_be_left_out_of_training_alone(
+    competition: Path, folds_csv: Path
+) -> None:
+    table = pd.read_csv(competition / "train.csv")
+    table.loc[table.index % 4 == 1, "diagnosis"] = "unknown"
+    table.to_csv(competition / "train.csv", index=False)
+    create_folds(competition, n_folds=2, output=folds_csv)
+    options = ("--model.target=diagnosis", "--data.unknown_diagnosis=left_out")
+    data = tiny_config(competition, folds_csv, *options).data_module(0)
+    data.setup()
+    assert "unknown" not in set(data.table("train")["diagnosis"])
+    assert "unknown" in set(data.table("val")["diagnosis"])
+
+
+def test_a_picture_of_the_same_photographs_each_epoch(competition: Path, folds_csv: Path) -> None:
+    config = tiny_config(competition, folds_csv, "--photographs=6", "--top_k=2")
+    train_fold(config, 0)
+    folder = RunFolder(config.run_dir).fold(0).path
+    pictures = sorted((folder / "photographs").glob("*.png"))
+    assert [path.name for path in pictures] == ["epoch_000.png", "epoch_001.png"]
+    with Image.open(pictures[0]) as picture:
+        assert picture.size == (6 * 128, 154)
+    assert len(list((folder / "top").glob("*.ckpt"))) == 2
+
+
+def test_nothing_is_drawn_or_logged_that_is_not_asked_for(
+    competition: Path, folds_csv: Path
+) -> None:
+    config = tiny_config(competition, folds_csv, "--photographs=0", "--logger=csv")
+    train_fold(config, 0)
+    written = {path.name for path in RunFolder(config.run_dir).fold(0).path.iterdir()}
+    expected = {"best.ckpt", "last.ckpt", "metrics.csv", "oof.csv", "test.csv", "done.json"}
+    assert written == expected
+
+
+def test_balanced_sampling_draws_both_classes_alike(competition: Path, folds_csv: Path) -> None:
+    config = tiny_config(competition, folds_csv, "--data.sampling=balanced")
+    data = config.data_module(0)
+    data.setup()
+    loader = data.train_dataloader()
+    drawn = []
+    for epoch in range(30):
+        loader.sampler.set_epoch(epoch)  # type: ignore[attr-defined]
+        drawn.append(torch.cat([batch["target"] for batch in loader]))
+    share = torch.cat(drawn).mean().item()
+    assert 0.42 < share < 0.58
+    assert data.table("train")["target"].mean() < 0.3
+
+
+def test_a_learning_rate_is_suggested_and_nothing_of_the_run_changed(
+    competition: Path, folds_csv: Path
+) -> None:
+    config = tiny_config(competition, folds_csv, "--find_lr")
+    found = find_learning_rate(config, 0, n_steps=40)
+    assert 1e-6 < found.learning_rate < 0.3
+    assert [path.name for path in config.run_dir.iterdir()] == ["learning_rate.png"]
+
+
+@pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.stem)
+def test_every_committed_config_trains_a_step(
+    competition: Path, folds_csv: Path, path: Path
+) -> None:
+    # What needs a GPU, a TPU or the network is replaced; the recipe itself stays.
+    config = parse_config(
+        [
+            *("--config", str(path), f"--run_dir={folds_csv.parents[1]}/run"),
+            *(f"--data.data_dir={competition}", f"--data.folds_csv={folds_csv}"),
+            *("--data.image_size=64", "--data.batch_size=4", "--data.num_workers=0"),
+            *("--model.weights=none", "--model.views=1", "--trainer.fast_dev_run=1"),
+            *("--trainer.accelerator=cpu", "--trainer.devices=1", "--trainer.precision=32-true"),
+        ]
+    )
+    assert train_fold(config, 0) is None

@@ -4,7 +4,6 @@ import pandas as pd
 import pytest
 
 from melanoma.errors import ConfigError, ImageError, RunError, TableError
-from melanoma.files import sha256_of, write_json
 from melanoma.folds.creation import create_folds
 from melanoma.metrics import auc
 from melanoma.run_folder import RunFolder
@@ -21,12 +20,7 @@ def trained(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     def train(run: RunFolder, fold: int, resume: bool) -> None:
         folds.append(fold)
         run.fold(fold).path.mkdir(parents=True, exist_ok=True)
-        config = run.read_config()["data"]
-        hashes = {
-            "train_sha256": sha256_of(Path(config["data_dir"]) / "train.csv"),
-            "folds_sha256": sha256_of(Path(config["folds_csv"])),
-        }
-        write_json(run.fold(fold).done_json, hashes)
+        run.fold(fold).done_json.write_text("{}")
 
     monkeypatch.setattr(launch, "_train_in_own_process", train)
     return folds
@@ -61,7 +55,7 @@ def test_overwriting_one_fold_never_mixes_two_configurations(
 ) -> None:
     train_folds(tiny_config(competition, folds_csv, "--fold=all"))
     other = ("--model.loss=focal", "--overwrite")
-    with pytest.raises(RunError, match=r"another configuration: model.loss was bce, is focal"):
+    with pytest.raises(RunError, match=r"another configuration: model.loss was auto, is focal"):
         train_folds(tiny_config(competition, folds_csv, "--fold=0", *other))
     assert RunFolder(tiny_config(competition, folds_csv).run_dir).finished_folds() == [0, 1]
     train_folds(tiny_config(competition, folds_csv, "--fold=all", *other))
@@ -73,8 +67,22 @@ def test_folds_of_two_fold_files_are_never_mixed(
 ) -> None:
     train_folds(tiny_config(competition, folds_csv, "--fold=0"))
     create_folds(competition, n_folds=3, output=folds_csv)
-    with pytest.raises(RunError, match=r"fold 0 was trained on another folds.csv"):
+    with pytest.raises(RunError, match=r"holds a run of other tables: the fold file has changed"):
         train_folds(tiny_config(competition, folds_csv, "--fold=1"))
+
+
+def test_a_checkpoint_of_other_folds_is_never_resumed(
+    competition: Path, folds_csv: Path, trained: list[int]
+) -> None:
+    config = tiny_config(competition, folds_csv, "--fold=0")
+    train_folds(config)
+    half_done = RunFolder(config.run_dir).fold(1)
+    half_done.path.mkdir()
+    half_done.last_checkpoint.write_text("of the old folds")
+    create_folds(competition, n_folds=3, output=folds_csv)
+    train_folds(tiny_config(competition, folds_csv, "--fold=0", "--overwrite"))
+    assert not half_done.last_checkpoint.exists()
+    assert trained == [0, 0]
 
 
 @pytest.mark.parametrize(
@@ -109,6 +117,65 @@ def test_everything_is_checked_before_the_first_fold(
         train_folds(tiny_config(competition, folds_csv))
     assert not trained
     assert not tiny_config(competition, folds_csv).run_dir.exists()
+
+
+@pytest.mark.parametrize(
+    ("options", "error", "message"),
+    [
+        (
+            ["--model.optimizer=adamm"],
+            ConfigError,
+            r"--model.optimizer adamm: .* Did you mean adam",
+        ),
+        (["--model.schedule=step", "--model.step_epochs=0"], ConfigError, "--model.step_epochs 0"),
+        (["--model.weights=w.pth"], ConfigError, r"--model.weights w.pth"),
+        (
+            ["--data.image_size=30", "--model.backbone=test_vit"],
+            ConfigError,
+            "--data.image_size 30",
+        ),
+    ],
+)
+def test_recipes_that_cannot_work_end_before_training(
+    competition: Path,
+    folds_csv: Path,
+    trained: list[int],
+    options: list[str],
+    error: type[Exception],
+    message: str,
+) -> None:
+    with pytest.raises(error, match=message):
+        train_folds(tiny_config(competition, folds_csv, *options))
+    assert not trained
+
+
+@pytest.mark.parametrize(
+    ("column", "value", "options", "message"),
+    [
+        (
+            "diagnosis",
+            "wart",
+            ["--model.target=diagnosis"],
+            r"diagnosis wart \(40\) is not in the map",
+        ),
+        ("age_approx", "old", ["--model.metadata=true"], r"age_approx: 'old' is not a number"),
+    ],
+)
+def test_columns_that_cannot_be_used_end_before_training(
+    competition: Path,
+    folds_csv: Path,
+    trained: list[int],
+    column: str,
+    value: str,
+    options: list[str],
+    message: str,
+) -> None:
+    table = pd.read_csv(competition / "train.csv").assign(**{column: value})
+    table.to_csv(competition / "train.csv", index=False)
+    create_folds(competition, n_folds=2, output=folds_csv)
+    with pytest.raises(TableError, match=message):
+        train_folds(tiny_config(competition, folds_csv, *options))
+    assert not trained
 
 
 def test_a_fold_in_its_own_process(competition: Path, folds_csv: Path) -> None:

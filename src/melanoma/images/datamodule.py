@@ -8,18 +8,24 @@ from typing import Any, Literal, cast
 import cv2
 import lightning.pytorch as pl
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 import torch
 from torch.utils.data import DataLoader
 
+from melanoma.diagnoses import CLASSES, UNKNOWN, diagnosis_classes
 from melanoma.errors import ConfigError, name_some
 from melanoma.folds.files import EXCLUDED, read_external, read_folds
 from melanoma.images.dataset import Batch, DrawSampler, MelanomaDataset
 from melanoma.images.reading import Split, check_images, find_images
 from melanoma.images.transforms import Augmentation, AugmentationName
-from melanoma.tables import FOLD, IMAGE_NAME, TARGET, read_test
+from melanoma.metadata import MetadataStatistics
+from melanoma.tables import FOLD, IMAGE_NAME, TARGET, read_test, train_csv
 
 Stage = Literal["train", "val", "test"]
+Sampling = Literal["uniform", "balanced"]
+
+UNKNOWN_CLASS = CLASSES.index(UNKNOWN)
 
 
 class MelanomaDataModule(pl.LightningDataModule):
@@ -36,9 +42,16 @@ class MelanomaDataModule(pl.LightningDataModule):
         batch_size: Photographs per step and device.
         num_workers: Processes that read photographs; by default one per core, at most 8. Their
             number changes the speed, never what is fed.
-        augmentation: Random changes of training photographs: none, light or medium.
+        augmentation: Random changes of training photographs: none, light, medium or heavy.
+        nuisances: Whether hairs and the black rim of a microscope are drawn on some of them.
+        sampling: Of training photographs: uniform (each once an epoch) or balanced (melanomas and all
+            others equally often, drawn with replacement).
+        unknown_diagnosis: Where diagnoses are learnt, whether unknown is a class or its training
+            photographs are left out.
         fold: The validation fold.
         seed: Seed of the order and the augmentation of the training photographs.
+        with_diagnoses: Whether batches hold the diagnosis, because it is learnt.
+        with_metadata: Whether batches hold metadata, because it is used.
     """
 
     def __init__(
@@ -51,8 +64,13 @@ class MelanomaDataModule(pl.LightningDataModule):
         batch_size: int = 32,
         num_workers: int | None = None,
         augmentation: AugmentationName = "light",
+        nuisances: bool = False,
+        sampling: Sampling = "uniform",
+        unknown_diagnosis: Literal["class", "left_out"] = "class",
         fold: int = 0,
         seed: int = 42,
+        with_diagnoses: bool = False,
+        with_metadata: bool = False,
     ) -> None:
         super().__init__()
         for name, value in [("image_size", image_size), ("batch_size", batch_size)]:
@@ -67,9 +85,14 @@ class MelanomaDataModule(pl.LightningDataModule):
         self.image_size = image_size
         self.batch_size = batch_size
         self.num_workers = min(8, os.cpu_count() or 1) if num_workers is None else num_workers
-        self.augmentation = Augmentation(augmentation)
+        self.augmentation = Augmentation(augmentation, nuisances)
         self.fold = fold
+        self.sampling = sampling
+        self.unknown_diagnosis = unknown_diagnosis
         self.seed = seed
+        self.with_diagnoses = with_diagnoses
+        self.with_metadata = with_metadata
+        self.metadata_statistics: MetadataStatistics | None = None
         self._checked = False
         self._datasets: dict[Stage, MelanomaDataset] = {}
         self._tables: dict[Stage, pd.DataFrame] = {}
@@ -83,6 +106,10 @@ class MelanomaDataModule(pl.LightningDataModule):
         if self._checked:
             return
         for table, folder, split in self._sources():
+            if self.with_diagnoses and split == "train":
+                diagnosis_classes(table, str(train_csv(folder)))
+            if self.with_metadata and split == "train":
+                MetadataStatistics.fit(table)
             check_images(find_images(folder, split, table[IMAGE_NAME].tolist()))
         self._checked = True
 
@@ -93,15 +120,21 @@ class MelanomaDataModule(pl.LightningDataModule):
         train = self._read_train()
         validates = train[FOLD] == self.fold
         own = self._paths(train, self.data_dir, "train")
-        self._add_dataset("val", train[validates], own[validates])
         training, paths = train[~validates], own[~validates]
         external = self._read_external()
         if external is not None:
             seen = external[external[EXCLUDED] != self.fold]
             folder = cast(Path, self.external_csv).parent
             training = pd.concat([training, seen], ignore_index=True)
-            paths = pd.concat([paths, self._paths(seen, folder, "train")])
+            paths = pd.concat([paths, self._paths(seen, folder, "train")], ignore_index=True)
+        if self.with_diagnoses and self.unknown_diagnosis == "left_out":
+            known = diagnosis_classes(training, str(train_csv(self.data_dir))) != UNKNOWN_CLASS
+            training, paths = training[known], paths[known]
+        if self.with_metadata:
+            # Of the training photographs alone: what is validated must not be looked at.
+            self.metadata_statistics = MetadataStatistics.fit(training)
         self._add_dataset("train", training, paths)
+        self._add_dataset("val", train[validates], own[validates])
         test = read_test(self.data_dir)
         if test is not None:
             self._add_dataset("test", test, self._paths(test, self.data_dir, "test"))
@@ -109,6 +142,10 @@ class MelanomaDataModule(pl.LightningDataModule):
     def table(self, stage: Stage) -> pd.DataFrame:
         """The rows of a stage's photographs, by whose number (`index`) predictions are ordered."""
         return self._tables[stage]
+
+    def dataset(self, stage: Stage) -> MelanomaDataset:
+        """The photographs of a stage, by row of its table."""
+        return self._datasets[stage]
 
     @property
     def has_test_set(self) -> bool:
@@ -167,7 +204,27 @@ class MelanomaDataModule(pl.LightningDataModule):
             self.image_size,
             self.augmentation if stage == "train" else None,
             self.seed,
+            self._diagnoses(table),
+            self._metadata(table),
         )
+
+    def _diagnoses(self, table: pd.DataFrame) -> npt.NDArray[np.int64] | None:
+        if not self.with_diagnoses:
+            return None
+        if TARGET not in table:
+            return np.full(len(table), -1, dtype=np.int64)
+        return diagnosis_classes(table, str(train_csv(self.data_dir)))
+
+    def _metadata(self, table: pd.DataFrame) -> npt.NDArray[np.float32] | None:
+        statistics = self.metadata_statistics
+        return None if statistics is None else statistics.transform(table)
+
+    def _sampling_weights(self, stage: Stage) -> npt.NDArray[np.float64] | None:
+        if stage != "train" or self.sampling == "uniform":
+            return None
+        targets = self._tables[stage][TARGET].to_numpy()
+        of_class: npt.NDArray[np.float64] = 1 / np.bincount(targets, minlength=2)[targets]
+        return of_class
 
     def _loader(self, stage: Stage) -> DataLoader[Batch]:
         # The only place where a loader is made: shuffling and dropping are functions of the stage,
@@ -180,6 +237,7 @@ class MelanomaDataModule(pl.LightningDataModule):
             rank=self.trainer.global_rank if self.trainer else 0,
             shuffle=training,
             seed=self.seed,
+            weights=self._sampling_weights(stage),
         )
         return DataLoader(
             dataset,

@@ -3,7 +3,7 @@
 import hashlib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import NamedTuple, TypedDict
+from typing import Any, NamedTuple, TypedDict, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -100,12 +100,33 @@ class MelanomaDataset(Dataset[Batch]):
 
 
 class DrawSampler(DistributedSampler[Draw]):
-    """Draws every photograph once an epoch, its order a function of seed and epoch alone.
+    """Draws photographs in an order that is a function of seed and epoch alone.
 
     Torch's own sampler with its padding (so that each of several devices has as many) and its
     `set_epoch`, which Lightning calls; it adds the epoch to each row, so that workers which
     outlive an epoch know it without being told.
+
+    Args:
+        weights: Shape (n,), how likely each photograph is drawn, with replacement; None draws each
+            once an epoch.
+        options: As of torch's DistributedSampler.
     """
 
+    def __init__(
+        self,
+        dataset: Dataset[Batch],
+        weights: npt.NDArray[np.float64] | None = None,
+        **options: Any,
+    ) -> None:
+        super().__init__(dataset, **options)
+        self.weights = None if weights is None else weights / weights.sum()
+
     def __iter__(self) -> Iterator[Draw]:
-        return (Draw(self.epoch, int(row)) for row in super().__iter__())  # type: ignore[call-overload]
+        rows = super().__iter__() if self.weights is None else self._drawn(self.weights)
+        return (Draw(self.epoch, int(cast(int, row))) for row in rows)
+
+    def _drawn(self, weights: npt.NDArray[np.float64]) -> Iterator[Any]:
+        # The same on every device, each taking its part.
+        random = np.random.default_rng((self.seed, self.epoch))
+        rows = random.choice(len(weights), size=self.total_size, p=weights)
+        return iter(rows[self.rank : self.total_size : self.num_replicas].tolist())

@@ -1,6 +1,7 @@
-"""The Lightning module: one network, one logit, judged by the area under the ROC curve."""
+"""The Lightning module: one network, judged by the area under the ROC curve of melanoma."""
 
 import math
+from typing import Any
 
 import lightning.pytorch as pl
 import numpy as np
@@ -10,18 +11,23 @@ from torch import Tensor
 
 from melanoma.errors import ConfigError
 from melanoma.images.dataset import Batch
+from melanoma.metadata import MetadataStatistics
 from melanoma.metrics import auc
 from melanoma.models.backbones import (
-    Weights,
-    check_backbone,
+    Pooling,
     create_backbone,
-    load_imagenet_weights,
-    pixel_statistics,
     set_batch_norm_momentum,
 )
 from melanoma.models.gathering import INDEX, gather_outputs
-from melanoma.models.losses import LossName, create_loss
-from melanoma.models.schedules import warm_cosine
+from melanoma.models.losses import LossName, Target, create_loss
+from melanoma.models.metadata import drop_metadata
+from melanoma.models.mixing import Mixing
+from melanoma.models.network import MelanomaNetwork
+from melanoma.models.optimizers import create_optimizer
+from melanoma.models.schedules import Schedule, ScheduleName
+from melanoma.models.targets import class_probabilities, create_target, smooth
+from melanoma.models.views import Views, symmetric_views
+from melanoma.models.weights import LoadReport, load_weights
 
 Outputs = dict[str, Tensor]
 
@@ -31,91 +37,141 @@ class MelanomaModule(pl.LightningModule):
 
     Args:
         backbone: Any timm name, or efficientnet_pytorch:efficientnet-b0 to -b8.
-        weights: What training starts from: imagenet, or none (random).
-        loss: bce, or focal (weighted).
-        focal_alpha: Weight of melanomas in the focal loss; all others get 1 - alpha.
-        focal_gamma: How much the focal loss plays down what is already right.
-        learning_rate: The highest rate of AdamW.
-        weight_decay: AdamW's.
-        warmup_epochs: Epochs, also in parts, over which the learning rate rises before it falls
-            along a cosine to zero.
-        dropout: Before the head, in [0, 1); by default the network's own.
+        weights: What training starts from: imagenet, none (random), or a file of weights.
+        pooling: Of the backbone's feature map: default (its own), avg, max or gem (generalised mean).
+        drop_path: Stochastic depth, in [0, 1); by default the network's own.
+        dropout: Before the head, in [0, 1).
         batch_norm_momentum: How much one batch moves the running statistics; by default 0.1 from
             scratch, the network's own with pretrained weights.
+        target: What is learnt: binary (melanoma or not) or diagnosis (a softmax over nine).
+        loss: auto; bce or focal for binary; cross_entropy for diagnosis.
+        focal_alpha: Weight of melanomas in the focal loss; all others get 1 - alpha.
+        focal_gamma: How much the focal loss plays down what is already right.
+        positive_weight: How many times a melanoma counts in bce.
+        label_smoothing: Share of certainty given to all classes alike, in [0, 1).
+        mixup_alpha: Of mixup; 0 for none.
+        cutmix_alpha: Of cutmix; 0 for none.
+        mix_probability: Of a batch to be mixed.
+        metadata: Whether sex, age, site and number of the patient's images are used.
+        metadata_dropout: Share of training images whose metadata is hidden.
+        optimizer: Any of timm's by name: adamw, adam, sgd, lamb ...
+        learning_rate: The highest rate.
+        weight_decay: Of weights; biases and norms have none.
+        layer_decay: Factor of the rate from each layer to the one below, in (0, 1]; None for 1.
+        schedule: cosine, onecycle, step, plateau or constant.
+        warmup_epochs: Epochs, also in parts, over which the rate rises.
+        warmup_start: The factor of the rate that the warm-up starts from.
+        step_epochs: Epochs between two falls of the schedule step.
+        freeze_epochs: First epochs in which only the head learns.
+        ema_decay: Of the exponential moving average of weights, which is then what is evaluated and
+            kept; None for none.
+        views: How many symmetries of the square are averaged in prediction: 1, 4 or 8.
         channels_last: Keep tensors in the memory layout in which convolutions are fast.
+        image_size_px: Of the photographs; only networks made for one size need to know.
+        metadata_statistics: Of the training images, where metadata is used.
+        seed: Of mixing.
     """
-
-    mean: Tensor
-    std: Tensor
 
     def __init__(
         self,
         backbone: str = "tf_efficientnet_b0",
-        weights: Weights = "imagenet",
-        loss: LossName = "bce",
+        weights: str = "imagenet",
+        pooling: Pooling = "default",
+        drop_path: float | None = None,
+        dropout: float = 0.0,
+        batch_norm_momentum: float | None = None,
+        target: Target = "binary",
+        loss: LossName = "auto",
         focal_alpha: float = 0.75,
         focal_gamma: float = 2.0,
+        positive_weight: float = 1.0,
+        label_smoothing: float = 0.0,
+        mixup_alpha: float = 0.0,
+        cutmix_alpha: float = 0.0,
+        mix_probability: float = 1.0,
+        metadata: bool = False,
+        metadata_dropout: float = 0.1,
+        optimizer: str = "adamw",
         learning_rate: float = 1e-3,
         weight_decay: float = 1e-2,
+        layer_decay: float | None = None,
+        schedule: ScheduleName = "cosine",
         warmup_epochs: float = 1.0,
-        dropout: float | None = None,
-        batch_norm_momentum: float | None = None,
+        warmup_start: float = 0.0,
+        step_epochs: int = 5,
+        freeze_epochs: int = 0,
+        ema_decay: float | None = None,
+        views: Views = 1,
         channels_last: bool = True,
+        image_size_px: int | None = None,
+        metadata_statistics: dict[str, Any] | None = None,
+        seed: int = 0,
     ) -> None:
         super().__init__()
         self.save_hyperparameters()
-        check_backbone(backbone, weights)
-        _check_optimisation(learning_rate, warmup_epochs)
-        self.loss = create_loss(loss, focal_alpha, focal_gamma)
+        _check_ranges(dict(self.hparams))
+        self.target = create_target(target)
+        self.loss = create_loss(loss, target, focal_alpha, focal_gamma, positive_weight)
+        self.mixing = Mixing(mixup_alpha, cutmix_alpha, mix_probability, self.target.n_classes)
+        self.schedule = Schedule(schedule, warmup_epochs, warmup_start, step_epochs)
         self.learning_rate = learning_rate
-        self.weight_decay = weight_decay
-        self.warmup_epochs = warmup_epochs
-        self.network = create_backbone(backbone, dropout=dropout)
+        body = create_backbone(backbone, drop_path, pooling, image_size_px)
         if batch_norm_momentum is not None:
-            set_batch_norm_momentum(self.network, batch_norm_momentum)
+            set_batch_norm_momentum(body, batch_norm_momentum)
         elif weights == "none":
-            set_batch_norm_momentum(self.network)
-        self.memory_format = torch.channels_last if channels_last else torch.contiguous_format
-        self.network.to(memory_format=self.memory_format)
-        statistics = pixel_statistics(self.network)
-        self.register_buffer("mean", 255 * torch.tensor(statistics.mean).view(1, 3, 1, 1), False)
-        self.register_buffer("std", 255 * torch.tensor(statistics.std).view(1, 3, 1, 1), False)
+            set_batch_norm_momentum(body)
+        n_metadata = _n_metadata(metadata, metadata_statistics)
+        self.network = MelanomaNetwork(
+            body, self.target.n_outputs, dropout, n_metadata, channels_last
+        )
         self._outputs: list[Outputs] = []
+        self.epoch_log_odds: dict[int, float] = {}
 
-    def load_pretrained_weights(self) -> None:
-        """Fetch the weights that training starts from; nothing to do from scratch.
+    def load_pretrained_weights(self) -> LoadReport:
+        """Load the weights that training starts from; nothing to do from scratch.
 
         Not done when the module is made, so that a trained checkpoint loads without them.
 
         Raises:
-            ConfigError: If they cannot be had.
+            ConfigError: If they cannot be had, or are another network's.
         """
-        if self.hparams["weights"] == "imagenet":
-            load_imagenet_weights(self.network, self.hparams["backbone"])
+        backbone = self.network.backbone
+        return load_weights(backbone, self.hparams["weights"], self.hparams["backbone"])
 
-    def forward(self, image: Tensor) -> Tensor:
-        """Logits (B,) of melanoma for photographs (B, 3, S, S), uint8 RGB."""
-        pixels = (image.float() - self.mean) / self.std
-        logits: Tensor = self.network(pixels.contiguous(memory_format=self.memory_format))
-        return logits[:, 0].float()
+    def forward(self, image: Tensor, metadata: Tensor | None = None) -> Tensor:
+        """Log-odds (B,) of melanoma for photographs (B, 3, S, S), uint8 RGB."""
+        logits = self.network(self.network.normalise(image), metadata)
+        return self.target.log_odds(logits)
+
+    def on_train_epoch_start(self) -> None:
+        """Hold the backbone still in the first epochs if asked."""
+        if self.hparams["freeze_epochs"]:
+            frozen = self.current_epoch < self.hparams["freeze_epochs"]
+            self.network.backbone.requires_grad_(not frozen)
+            self.network.backbone.train(not frozen)
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
-        """The loss of one batch."""
-        loss = self.loss(self(batch["image"]), batch["target"])
+        """The loss of one batch, mixed and smoothed as asked."""
+        pixels = self.network.normalise(batch["image"])
+        classes = self.target.classes(batch)
+        if self.mixing.is_on:
+            pixels, wanted = self.mixing(pixels, classes, self._mixing_key(batch_idx))
+        else:
+            wanted = class_probabilities(classes, self.target.n_classes)
+        metadata = batch.get("metadata")
+        if metadata is not None:
+            metadata = drop_metadata(metadata, self.hparams["metadata_dropout"])
+        logits = self.network(pixels, metadata)
+        wanted = smooth(wanted, self.hparams["label_smoothing"])
+        loss = self.loss(logits, self.target.targets(wanted))
         # Averaged over batches and devices once an epoch: no step waits for it.
-        self.log(
-            "train_loss",
-            loss,
-            on_step=False,
-            on_epoch=True,
-            sync_dist=True,
-            batch_size=len(batch["target"]),
-        )
+        size = len(batch["target"])
+        self.log("train_loss", loss, on_step=False, on_epoch=True, sync_dist=True, batch_size=size)
         return loss
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
         """Remember the logits; what they are worth is known at the end of the epoch."""
-        self._outputs.append(self._shared_step(batch))
+        self._outputs.append(self._evaluate(batch))
 
     def on_validation_epoch_end(self) -> None:
         """Log val_auc and val_loss of the whole fold, over all devices."""
@@ -123,63 +179,105 @@ class MelanomaModule(pl.LightningModule):
 
     def test_step(self, batch: Batch, batch_idx: int) -> None:
         """As in validation; a test set without targets has no scores."""
-        self._outputs.append(self._shared_step(batch))
+        self._outputs.append(self._evaluate(batch))
 
     def on_test_epoch_end(self) -> None:
         """Log test_auc and test_loss if every target is known."""
         self._log_scores("test")
 
     def predict_step(self, batch: Batch, batch_idx: int, dataloader_idx: int = 0) -> Outputs:
-        """The probabilities (B,) of melanoma, `prediction`, and their rows, `index`."""
-        output = self._shared_step(batch)
-        return {INDEX: output[INDEX], "prediction": torch.sigmoid(output["logit"])}
+        """The probabilities (B,) of melanoma, `prediction`, and their rows, `index`.
+
+        They are the mean over the views of the photograph.
+        """
+        pixels = self.network.normalise(batch["image"])
+        views = symmetric_views(pixels, self.hparams["views"])
+        probabilities = [
+            torch.sigmoid(self.target.log_odds(self.network(view, batch.get("metadata"))))
+            for view in views
+        ]
+        return {INDEX: batch["index"], "prediction": torch.stack(probabilities).mean(dim=0)}
 
     def configure_optimizers(self) -> OptimizerLRScheduler:
-        """AdamW, its rate set at each step: a linear warm-up, then half a cosine."""
-        optimizer = torch.optim.AdamW(
-            self.parameters(), lr=self.learning_rate, weight_decay=self.weight_decay
-        )
+        """The optimiser by name, and its schedule."""
+        optimizer = self.create_optimizer()
         total_steps = self.trainer.estimated_stepping_batches
         if math.isinf(total_steps):
             raise ConfigError(
                 "--trainer.max_epochs -1: the schedule of the learning rate needs an end. "
                 "Give --trainer.max_epochs or --trainer.max_steps."
             )
-        epochs = self.trainer.max_epochs or 1
-        warmup_steps = round(total_steps * min(1.0, self.warmup_epochs / epochs))
-        schedule = torch.optim.lr_scheduler.LambdaLR(
-            optimizer, lambda step: warm_cosine(step, warmup_steps, int(total_steps))
-        )
-        return {
-            "optimizer": optimizer,
-            "lr_scheduler": {"scheduler": schedule, "interval": "step"},
-        }
+        schedule = self.schedule.of(optimizer, int(total_steps), self.trainer.max_epochs or 1)
+        return {"optimizer": optimizer, "lr_scheduler": schedule}  # type: ignore[return-value]
 
-    def _shared_step(self, batch: Batch) -> Outputs:
+    def create_optimizer(self) -> torch.optim.Optimizer:
+        """The optimiser alone, so that its settings can be checked before training.
+
+        Raises:
+            ConfigError: If there is no such optimiser, or a setting is out of its range.
+        """
+        return create_optimizer(
+            self.network,
+            self.network.backbone,
+            self.hparams["optimizer"],
+            self.learning_rate,
+            self.hparams["weight_decay"],
+            self.hparams["layer_decay"],
+        )
+
+    def _mixing_key(self, batch_idx: int) -> int:
+        place = (self.hparams["seed"], self.current_epoch, batch_idx, self.global_rank)
+        return int(np.random.SeedSequence(place).generate_state(1)[0])
+
+    def _evaluate(self, batch: Batch) -> Outputs:
+        logits = self.network(self.network.normalise(batch["image"]), batch.get("metadata"))
         return {
             INDEX: batch["index"],
-            "logit": self(batch["image"]),
+            "logits": logits,
+            "class": self.target.classes(batch),
             "target": batch["target"],
         }
 
     def _log_scores(self, stage: str) -> None:
         outputs = gather_outputs(self, self._outputs)
         self._outputs.clear()
-        targets, logits = outputs["target"].astype(np.float32), outputs["logit"].astype(np.float32)
+        targets = outputs["target"]
         if self.trainer.sanity_checking or np.isnan(targets).any():
             return
-        loss = self.loss(torch.from_numpy(logits), torch.from_numpy(targets))
+        logits = torch.from_numpy(outputs["logits"])
+        wanted = class_probabilities(torch.from_numpy(outputs["class"]), self.target.n_classes)
+        loss = self.loss(logits, self.target.targets(wanted))
+        log_odds = self.target.log_odds(logits.double()).numpy()
+        self.epoch_log_odds = dict(zip(outputs[INDEX].tolist(), log_odds.tolist()))
         # A whole fold has both classes; a part of it (limit_val_batches) may not, then there is
         # no AUC to tell.
-        defined = np.isfinite(logits).all() and 0 < targets.sum() < targets.size
-        score = auc(targets, logits) if defined else math.nan
+        defined = np.isfinite(log_odds).all() and 0 < targets.sum() < targets.size
+        score = auc(targets, log_odds) if defined else math.nan
         # All devices have gathered the same; `sync_dist` takes the mean of equal numbers.
         self.log(f"{stage}_loss", loss, sync_dist=True)
         self.log(f"{stage}_auc", score, prog_bar=True, sync_dist=True)
 
 
-def _check_optimisation(learning_rate: float, warmup_epochs: float) -> None:
-    if not learning_rate > 0:
-        raise ConfigError(f"--model.learning_rate {learning_rate}: must be above 0.")
-    if warmup_epochs < 0:
-        raise ConfigError(f"--model.warmup_epochs {warmup_epochs}: must not be negative.")
+def _n_metadata(metadata: bool, statistics: dict[str, Any] | None) -> int:
+    if not metadata:
+        return 0
+    if statistics is None:
+        raise ConfigError(
+            "--model.metadata true: the statistics of the training images are needed."
+        )
+    return MetadataStatistics.from_dict(statistics).n_features
+
+
+def _check_ranges(settings: dict[str, Any]) -> None:
+    if not settings["learning_rate"] > 0:
+        raise ConfigError(f"--model.learning_rate {settings['learning_rate']}: must be above 0.")
+    for name in ("dropout", "drop_path", "label_smoothing", "metadata_dropout", "ema_decay"):
+        value = settings[name]
+        if value is not None and not 0 <= value < 1:
+            raise ConfigError(f"--model.{name} {value}: must be at least 0 and below 1.")
+    if settings["freeze_epochs"] < 0:
+        raise ConfigError(
+            f"--model.freeze_epochs {settings['freeze_epochs']}: must not be negative."
+        )
+    if settings["views"] not in (1, 4, 8):
+        raise ConfigError(f"--model.views {settings['views']}: choose 1, 4 or 8.")

@@ -1,25 +1,95 @@
-"""Learning-rate schedules: factors of the highest rate, pure functions of the step."""
+"""Learning-rate schedules by name. A rate here is a factor of the optimiser's own."""
 
 import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Literal, get_args
+
+from torch.optim import Optimizer
+from torch.optim.lr_scheduler import LambdaLR, OneCycleLR, ReduceLROnPlateau
+
+from melanoma.errors import ConfigError, suggest
+
+ScheduleName = Literal["cosine", "onecycle", "step", "plateau", "constant"]
 
 
-def warm_cosine(step: int, warmup_steps: int, total_steps: int) -> float:
-    """Rise linearly over the warm-up, then fall along half a cosine to zero.
+@dataclass(frozen=True)
+class Schedule:
+    """A schedule of the learning rate.
 
-    Args:
-        step: Optimiser steps done, from 0.
-        warmup_steps: Steps of the warm-up; 0 for none.
-        total_steps: Steps of the whole training.
-
-    Returns:
-        A factor in [0, 1], above 0 at the first step.
-
-    Source: Loshchilov & Hutter, SGDR, ICLR 2017; warm-up as in Goyal et al., 2017.
-
-    >>> [round(warm_cosine(step, 2, 6), 2) for step in range(7)]
-    [0.5, 1.0, 1.0, 0.85, 0.5, 0.15, 0.0]
+    Attributes:
+        name: `cosine`: warm-up, then half a cosine to zero; `onecycle`: torch's OneCycleLR, warm-up
+            included; `step`: warm-up, then a tenth after each `step_epochs`; `plateau`: a tenth
+            after two epochs without a better AUC; `constant`: warm-up, then the rate itself.
+        warmup_epochs: Epochs, also in parts, over which the rate rises linearly.
+        warmup_start: The factor it rises from, in [0, 1).
+        step_epochs: Epochs between two falls of `step`.
     """
-    if step < warmup_steps:
-        return (step + 1) / warmup_steps
-    progress = (step - warmup_steps) / max(1, total_steps - warmup_steps)
+
+    name: ScheduleName
+    warmup_epochs: float = 1.0
+    warmup_start: float = 0.0
+    step_epochs: int = 5
+
+    def __post_init__(self) -> None:
+        """Check the settings.
+
+        Raises:
+            ConfigError: If the name is not known or a setting is out of its range.
+        """
+        known = get_args(ScheduleName)
+        if self.name not in known:
+            raise ConfigError(
+                f"--model.schedule {self.name}: not known. Choose {', '.join(known)}."
+                f"{suggest(self.name, known)}"
+            )
+        if self.warmup_epochs < 0:
+            raise ConfigError(f"--model.warmup_epochs {self.warmup_epochs}: must not be negative.")
+        if not 0 <= self.warmup_start < 1:
+            raise ConfigError(f"--model.warmup_start {self.warmup_start}: must be in [0, 1).")
+        if self.step_epochs < 1:
+            raise ConfigError(f"--model.step_epochs {self.step_epochs}: must be at least 1.")
+
+    def of(self, optimizer: Optimizer, total_steps: int, epochs: int) -> dict[str, Any]:
+        """The schedule as Lightning takes it.
+
+        Args:
+            optimizer: Its groups keep their own rates as the highest.
+            total_steps: Optimiser steps of the whole training.
+            epochs: Of the whole training.
+        """
+        if self.name == "plateau":
+            plateau = ReduceLROnPlateau(optimizer, mode="max", factor=0.1, patience=2)
+            return {"scheduler": plateau, "monitor": "val_auc", "interval": "epoch"}
+        if self.name == "onecycle":
+            highest = [group["lr"] for group in optimizer.param_groups]
+            share = min(0.9, max(1 / total_steps, self.warmup_epochs / epochs))
+            cycle = OneCycleLR(optimizer, highest, total_steps=total_steps, pct_start=share)
+            return {"scheduler": cycle, "interval": "step"}
+        return {
+            "scheduler": LambdaLR(optimizer, self._factor(total_steps, epochs)),
+            "interval": "step",
+        }
+
+    def _factor(self, total_steps: int, epochs: int) -> Callable[[int], float]:
+        warmup_steps = round(total_steps * min(1.0, self.warmup_epochs / epochs))
+
+        def factor(step: int) -> float:
+            if step < warmup_steps:
+                return self.warmup_start + (1 - self.warmup_start) * (step + 1) / warmup_steps
+            if self.name == "cosine":
+                return cosine((step - warmup_steps) / max(1, total_steps - warmup_steps))
+            if self.name == "step":
+                return 0.1 ** (step * epochs // total_steps // self.step_epochs)
+            return 1.0
+
+        return factor
+
+
+def cosine(progress: float) -> float:
+    """Half a cosine from 1 at progress 0 to 0 at progress 1 (Loshchilov & Hutter, ICLR 2017).
+
+    >>> [round(cosine(progress), 2) for progress in (0, 0.25, 0.5, 1)]
+    [1.0, 0.85, 0.5, 0.0]
+    """
     return 0.5 * (1 + math.cos(math.pi * min(1.0, progress)))

@@ -1,6 +1,6 @@
 """The configuration of a run: the signatures of the data module, the module and the Trainer."""
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -10,11 +10,16 @@ from jsonargparse import ArgumentParser, Namespace
 from melanoma.errors import ConfigError
 from melanoma.images.datamodule import MelanomaDataModule
 from melanoma.models.module import MelanomaModule
+from melanoma.training.loggers import parse_loggers
 
 RUNS = Path("runs")
 
+# Arguments that follow from others, and are not settings of their own.
+_OF_THE_RUN = {"fold", "seed", "image_size_px", "metadata_statistics"}
+_OF_THE_RUN |= {"with_diagnoses", "with_metadata"}
+
 # What one call is asked to do, as opposed to what the run is: not part of config.yaml.
-_CALL_OPTIONS = ("config", "fold", "overwrite")
+_CALL_OPTIONS = ("config", "fold", "overwrite", "find_lr")
 
 
 @dataclass(frozen=True)
@@ -29,6 +34,10 @@ class RunConfig:
         overwrite: Whether finished folds are repeated.
         early_stopping_patience: Epochs without a better AUC after which a fold stops; None for no
             early stopping.
+        top_k: How many of the best checkpoints are kept.
+        logger: `csv`, `tensorboard`, `wandb`, several separated by commas.
+        photographs: How many validation photographs are drawn after each epoch; 0 for none.
+        find_lr: Whether a learning rate is looked for instead of training.
         data, model, trainer: Arguments of MelanomaDataModule, MelanomaModule and Trainer.
         resolved: All of it that makes the run, as YAML.
     """
@@ -39,6 +48,10 @@ class RunConfig:
     resume: bool
     overwrite: bool
     early_stopping_patience: int | None
+    top_k: int
+    logger: str
+    photographs: int
+    find_lr: bool
     data: dict[str, Any]
     model: dict[str, Any]
     trainer: dict[str, Any]
@@ -46,11 +59,23 @@ class RunConfig:
 
     def data_module(self, fold: int) -> MelanomaDataModule:
         """The data module of one fold."""
-        return MelanomaDataModule(**self.data, fold=fold, seed=self.seed)
+        return MelanomaDataModule(
+            **self.data,
+            fold=fold,
+            seed=self.seed,
+            with_diagnoses=self.model["target"] == "diagnosis",
+            with_metadata=self.model["metadata"],
+        )
 
-    def module(self) -> MelanomaModule:
-        """The untrained module."""
-        return MelanomaModule(**self.model)
+    def module(self, data: MelanomaDataModule) -> MelanomaModule:
+        """The untrained module, for a data module that is set up."""
+        statistics = data.metadata_statistics
+        return MelanomaModule(
+            **self.model,
+            image_size_px=data.image_size,
+            metadata_statistics=asdict(statistics) if statistics else None,
+            seed=self.seed,
+        )
 
 
 def config_parser() -> ArgumentParser:
@@ -78,8 +103,18 @@ def config_parser() -> ArgumentParser:
         default=None,
         help="stop a fold after so many epochs without a better AUC; default: never",
     )
-    parser.add_class_arguments(MelanomaDataModule, "data", skip={"fold", "seed"}, instantiate=False)
-    parser.add_class_arguments(MelanomaModule, "model", instantiate=False)
+    parser.add_argument("--top_k", type=int, default=1, help="how many best checkpoints to keep")
+    parser.add_argument(
+        "--logger", default="csv,tensorboard", help="csv, tensorboard, wandb (offline by default)"
+    )
+    parser.add_argument(
+        "--photographs", type=int, default=16, help="validation photographs drawn each epoch"
+    )
+    parser.add_argument(
+        "--find_lr", action="store_true", help="suggest a learning rate instead of training"
+    )
+    parser.add_class_arguments(MelanomaDataModule, "data", skip=_OF_THE_RUN, instantiate=False)
+    parser.add_class_arguments(MelanomaModule, "model", skip=_OF_THE_RUN, instantiate=False)
     parser.add_class_arguments(
         pl.Trainer, "trainer", instantiate=False, fail_untyped=False, sub_configs=True
     )
@@ -103,6 +138,10 @@ def parse_config(arguments: list[str]) -> RunConfig:
         resume=parsed.resume,
         overwrite=parsed.overwrite,
         early_stopping_patience=parsed.early_stopping_patience,
+        top_k=parsed.top_k,
+        logger=parsed.logger,
+        photographs=parsed.photographs,
+        find_lr=parsed.find_lr,
         data=parsed.data.as_dict(),
         model=parsed.model.as_dict(),
         trainer=dict(vars(parser.instantiate(parsed).trainer)),
@@ -116,6 +155,11 @@ def _check_settings(config: RunConfig) -> None:
     patience = config.early_stopping_patience
     if patience is not None and patience < 1:
         raise ConfigError(f"--early_stopping_patience {patience}: must be at least 1.")
+    if config.top_k < 1:
+        raise ConfigError(f"--top_k {config.top_k}: must be at least 1.")
+    if config.photographs < 0:
+        raise ConfigError(f"--photographs {config.photographs}: must not be negative.")
+    parse_loggers(config.logger)
     if config.trainer.get("enable_checkpointing") is False:
         raise ConfigError(
             "--trainer.enable_checkpointing false: predictions come from the best checkpoint. "

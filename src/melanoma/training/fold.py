@@ -1,15 +1,12 @@
 """Training one fold from its configuration to `done.json`."""
 
-import sys
 import time
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import lightning.pytorch as pl
 import pandas as pd
-from lightning.pytorch.callbacks import Callback, EarlyStopping, ModelCheckpoint
-from lightning.pytorch.loggers import TensorBoardLogger
+import torch
 
 from melanoma.errors import ConfigError
 from melanoma.files import sha256_of, write_json
@@ -18,21 +15,15 @@ from melanoma.metrics import auc
 from melanoma.models.module import MelanomaModule
 from melanoma.run_folder import FoldFolder, RunFolder
 from melanoma.tables import (
-    FOLD,
-    IMAGE_NAME,
     OOF_COLUMNS,
-    PATIENT_ID,
     PREDICTION,
     TARGET,
-    patients_of,
     test_csv,
     train_csv,
 )
-from melanoma.training.callbacks import EpochTable, PredictionTables
 from melanoma.training.config import RunConfig
 from melanoma.training.noise import silence_known_noise
-
-MONITORED = "val_auc"
+from melanoma.training.trainer import MONITORED, create_trainer
 
 
 @dataclass(frozen=True)
@@ -73,86 +64,20 @@ def train_fold(config: RunConfig, fold: int) -> FoldResult | None:
     data = config.data_module(fold)
     data.prepare_data()
     data.setup()
-    module = config.module()
-    resume_from = _checkpoint_to_resume(folder) if config.resume else None
-    if resume_from is None:
-        module.load_pretrained_weights()
+    module = config.module(data)
     trainer = create_trainer(config, fold, data)
+    resume_from = _checkpoint_to_resume(folder) if config.resume else None
     _print_start(trainer, config, data, resume_from)
+    if resume_from is None:
+        report = module.load_pretrained_weights()
+        if trainer.is_global_zero and report.loaded:
+            print(report.as_text(), flush=True)
     trainer.fit(module, datamodule=data, ckpt_path=resume_from, weights_only=True)
     if trainer.fast_dev_run:  # type: ignore[attr-defined]
         return None
     _predict_with_best(trainer, module, data, folder)
     trainer.strategy.barrier("predictions are written")
     return _finish(data, folder, started) if trainer.is_global_zero else None
-
-
-def create_trainer(config: RunConfig, fold: int, data: MelanomaDataModule) -> pl.Trainer:
-    """The Lightning Trainer of one fold: the user's options, plus what the contract needs.
-
-    Args:
-        config: The run; its trainer options are passed on as they are.
-        fold: Whose folder is written to.
-        data: Set up, because the rows that will be predicted are known then.
-    """
-    options = dict(config.trainer)
-    folder = RunFolder(config.run_dir).fold(fold)
-    if options.get("logger") in (None, True):
-        options["logger"] = TensorBoardLogger(folder.path, name="", version="tensorboard")
-    asked_for = options.get("callbacks") or []
-    options["callbacks"] = [
-        *(asked_for if isinstance(asked_for, list) else [asked_for]),
-        *_callbacks(config, fold, folder, data),
-    ]
-    if options.get("enable_progress_bar") is None:
-        # In a file a bar is a mess; a line per epoch is printed anyway.
-        options["enable_progress_bar"] = sys.stdout.isatty()
-    options["default_root_dir"] = options.get("default_root_dir") or str(folder.path)
-    return pl.Trainer(**options)
-
-
-def _callbacks(
-    config: RunConfig, fold: int, folder: FoldFolder, data: MelanomaDataModule
-) -> list[Callback]:
-    callbacks: list[Callback] = [
-        EpochTable(folder.metrics_csv, f"fold {fold}"),
-        PredictionTables(_tables_to_predict(data, folder, fold)),
-        # Two, because Lightning's `save_last` saves only when the best one has changed.
-        ModelCheckpoint(
-            folder.path,
-            filename=folder.best_checkpoint.stem,
-            monitor=MONITORED,
-            mode="max",
-            save_weights_only=True,
-            enable_version_counter=False,
-        ),
-        ModelCheckpoint(
-            folder.path, filename=folder.last_checkpoint.stem, enable_version_counter=False
-        ),
-    ]
-    if config.early_stopping_patience is not None:
-        callbacks.append(
-            EarlyStopping(MONITORED, patience=config.early_stopping_patience, mode="max")
-        )
-    return callbacks
-
-
-def _tables_to_predict(
-    data: MelanomaDataModule, folder: FoldFolder, fold: int
-) -> list[tuple[Path, pd.DataFrame]]:
-    validation = data.table("val")
-    oof = pd.DataFrame(
-        {
-            IMAGE_NAME: validation[IMAGE_NAME],
-            PATIENT_ID: patients_of(validation),
-            FOLD: fold,
-            TARGET: validation[TARGET],
-        }
-    )
-    tables = [(folder.oof_csv, oof)]
-    if data.has_test_set:
-        tables.append((folder.test_csv, data.table("test")[[IMAGE_NAME]]))
-    return tables
 
 
 def _print_start(
@@ -184,13 +109,9 @@ def _predict_with_best(
     loaders = [data.val_dataloader()]
     if data.has_test_set:
         loaders.append(data.test_dataloader())
-    trainer.predict(
-        module,
-        dataloaders=loaders,
-        return_predictions=False,
-        ckpt_path=str(folder.best_checkpoint),
-        weights_only=True,
-    )
+    # Loaded here and not by the trainer: the averaging of weights would put the raw ones back.
+    module.load_state_dict(torch.load(folder.best_checkpoint, weights_only=True)["state_dict"])
+    trainer.predict(module, dataloaders=loaders, return_predictions=False)
 
 
 def _finish(data: MelanomaDataModule, folder: FoldFolder, started: float) -> FoldResult:

@@ -9,6 +9,8 @@ import melanoma
 from melanoma.errors import ConfigError, RunError, name_some
 from melanoma.files import sha256_of
 from melanoma.folds.files import read_folds
+from melanoma.models.backbones import check_backbone, check_image_size
+from melanoma.models.weights import check_weights
 from melanoma.run_folder import RunFolder
 from melanoma.tables import FOLD, train_csv
 from melanoma.training.config import RunConfig
@@ -30,14 +32,11 @@ def train_folds(config: RunConfig) -> Path:
             another configuration or other folds, or the process of a fold fails.
     """
     run = RunFolder(config.run_dir)
-    asked = _parse_folds(config)
-    config.module()
-    data = config.data_module(asked[0])
-    data.prepare_data()
+    asked = parse_folds(config)
+    check_inputs(config, asked[0])
     finished = run.finished_folds()
     kept = [fold for fold in finished if not (config.overwrite and fold in asked)]
-    _check_same_tables(run, kept, config)
-    run.take_config(config.resolved, replaceable=config.overwrite and not kept)
+    run.take(config.resolved, _hashes(config), replaceable=config.overwrite and not kept)
     for fold in asked:
         if fold in kept:
             print(f"fold {fold} is finished and skipped; --overwrite repeats it", flush=True)
@@ -48,7 +47,28 @@ def train_folds(config: RunConfig) -> Path:
     return config.run_dir
 
 
-def _parse_folds(config: RunConfig) -> list[int]:
+def check_inputs(config: RunConfig, fold: int) -> None:
+    """Check tables, photographs, settings and weights before anything is trained.
+
+    Raises:
+        MelanomaError: Naming what cannot be used.
+    """
+    check_backbone(config.model["backbone"])  # before the photographs, which take longer
+    data = config.data_module(fold)
+    data.prepare_data()
+    data.setup()
+    module = config.module(data)
+    module.create_optimizer()
+    check_image_size(module.network.backbone, data.image_size)
+    check_weights(config.model["weights"], config.model["backbone"])
+
+
+def parse_folds(config: RunConfig) -> list[int]:
+    """The folds asked for, in that order, each once.
+
+    Raises:
+        ConfigError: If one does not exist, or the option is not understood.
+    """
     known = sorted(_folds_of(config))
     if config.folds == ALL_FOLDS:
         return known
@@ -74,19 +94,12 @@ def _folds_of(config: RunConfig) -> set[int]:
     )
 
 
-def _check_same_tables(run: RunFolder, finished: list[int], config: RunConfig) -> None:
-    tables = {
-        "train_sha256": train_csv(Path(config.data["data_dir"])),
-        "folds_sha256": Path(config.data["folds_csv"]),
-    }
-    for fold in finished:
-        done = run.fold(fold).read_done()
-        for name, path in tables.items():
-            if done.get(name) != sha256_of(path):
-                raise RunError(
-                    f"{run.path}: fold {fold} was trained on another {path.name} than {path} is now. "
-                    "Choose another --run_dir, or repeat its folds with --fold all --overwrite."
-                )
+def _hashes(config: RunConfig) -> dict[str, str]:
+    tables = [train_csv(Path(config.data["data_dir"])), Path(config.data["folds_csv"])]
+    if config.data["external_csv"]:
+        tables.append(Path(config.data["external_csv"]))
+    names = ["train.csv", "the fold file", "the external table"]
+    return {name: sha256_of(path) for name, path in zip(names, tables)}
 
 
 def _train_in_own_process(run: RunFolder, fold: int, resume: bool) -> None:

@@ -1,0 +1,127 @@
+"""The Lightning Trainer of a fold: the user's options, and what the contract needs beside them."""
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import lightning.pytorch as pl
+import pandas as pd
+from lightning.pytorch.callbacks import (
+    Callback,
+    EarlyStopping,
+    EMAWeightAveraging,
+    LearningRateMonitor,
+    ModelCheckpoint,
+)
+
+from melanoma.images.datamodule import MelanomaDataModule
+from melanoma.run_folder import FoldFolder, RunFolder
+from melanoma.tables import FOLD, IMAGE_NAME, PATIENT_ID, TARGET, patients_of
+from melanoma.training.callbacks import EpochTable, PredictionTables
+from melanoma.training.config import RunConfig
+from melanoma.training.loggers import create_loggers
+from melanoma.training.photographs import ValidationPhotographs
+
+MONITORED = "val_auc"
+
+
+def create_trainer(config: RunConfig, fold: int, data: MelanomaDataModule) -> pl.Trainer:
+    """The Lightning Trainer of one fold: the user's options, plus what the contract needs.
+
+    Args:
+        config: The run; its trainer options are passed on as they are.
+        fold: Whose folder is written to.
+        data: Set up, because the rows that will be predicted are known then.
+    """
+    options = dict(config.trainer)
+    folder = RunFolder(config.run_dir).fold(fold)
+    if options.get("logger") in (None, True):
+        options["logger"] = create_loggers(config.logger, folder, config.run_dir.name)
+    asked_for = options.get("callbacks") or []
+    if options["logger"]:
+        asked_for = [*_as_list(asked_for), LearningRateMonitor("epoch")]
+    options["callbacks"] = [
+        *_as_list(asked_for),
+        *_callbacks(config, fold, folder, data),
+    ]
+    if options.get("enable_progress_bar") is None:
+        # In a file a bar is a mess; a line per epoch is printed anyway.
+        options["enable_progress_bar"] = sys.stdout.isatty()
+    options["default_root_dir"] = options.get("default_root_dir") or str(folder.path)
+    return pl.Trainer(**options)
+
+
+def _callbacks(
+    config: RunConfig, fold: int, folder: FoldFolder, data: MelanomaDataModule
+) -> list[Callback]:
+    ema_decay = config.model["ema_decay"]
+    callbacks: list[Callback] = [
+        EpochTable(folder.metrics_csv, f"fold {fold}"),
+        PredictionTables(_tables_to_predict(data, folder, fold)),
+        # Two, because Lightning's `save_last` saves only when the best one has changed.
+        ModelCheckpoint(
+            folder.path,
+            filename=folder.best_checkpoint.stem,
+            monitor=MONITORED,
+            mode="max",
+            # The averaged weights get into a checkpoint only if it is a whole one.
+            save_weights_only=ema_decay is None,
+            enable_version_counter=False,
+        ),
+        ModelCheckpoint(
+            folder.path, filename=folder.last_checkpoint.stem, enable_version_counter=False
+        ),
+    ]
+    if config.top_k > 1:
+        callbacks.append(_top_checkpoints(folder, config.top_k))
+    if ema_decay is not None:
+        callbacks.append(EMAWeightAveraging(decay=ema_decay))
+    if config.photographs:
+        pictures = folder.path / "photographs"
+        callbacks.append(
+            ValidationPhotographs(
+                data.dataset("val"), data.table("val"), pictures, config.photographs
+            )
+        )
+    if config.early_stopping_patience is not None:
+        callbacks.append(
+            EarlyStopping(MONITORED, patience=config.early_stopping_patience, mode="max")
+        )
+    return callbacks
+
+
+class _TopCheckpoints(ModelCheckpoint):
+    """Further checkpoints: a class of its own, because Lightning tells callbacks apart by it."""
+
+
+def _top_checkpoints(folder: FoldFolder, top_k: int) -> ModelCheckpoint:
+    return _TopCheckpoints(
+        folder.path / "top",
+        filename="epoch={epoch:03d}-auc={val_auc:.4f}",
+        auto_insert_metric_name=False,
+        monitor=MONITORED,
+        mode="max",
+        save_top_k=top_k,
+    )
+
+
+def _as_list(callbacks: Any) -> list[Callback]:
+    return callbacks if isinstance(callbacks, list) else [callbacks]
+
+
+def _tables_to_predict(
+    data: MelanomaDataModule, folder: FoldFolder, fold: int
+) -> list[tuple[Path, pd.DataFrame]]:
+    validation = data.table("val")
+    oof = pd.DataFrame(
+        {
+            IMAGE_NAME: validation[IMAGE_NAME],
+            PATIENT_ID: patients_of(validation),
+            FOLD: fold,
+            TARGET: validation[TARGET],
+        }
+    )
+    tables = [(folder.oof_csv, oof)]
+    if data.has_test_set:
+        tables.append((folder.test_csv, data.table("test")[[IMAGE_NAME]]))
+    return tables
