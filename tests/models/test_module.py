@@ -191,6 +191,14 @@ def test_metadata_changes_the_prediction_and_may_be_dropped() -> None:
     assert 0.6 < kept < 0.8
 
 
+def test_the_branch_has_the_sizes_asked_for() -> None:
+    statistics = vars(MetadataStatistics([], [], 50.0, 10.0, 1.0, 1.0))
+    network = module(metadata=True, metadata_statistics=statistics, metadata_sizes=(6, 3)).network
+    assert network.head[1].in_features == network.backbone.n_features + 3
+    assert network.branch is not None
+    assert network.branch[0].out_features == 6
+
+
 def test_metadata_need_statistics() -> None:
     with pytest.raises(ConfigError, match=r"--model.metadata true: the statistics"):
         module(metadata=True)
@@ -220,6 +228,7 @@ def test_diagnoses_are_learnt_and_judged_as_melanoma_against_the_rest() -> None:
         ({"label_smoothing": -0.1}, r"--model.label_smoothing -0.1: must be at least 0"),
         ({"ema_decay": 1.5}, r"--model.ema_decay 1.5: must be at least 0 and below 1"),
         ({"freeze_epochs": -1}, r"--model.freeze_epochs -1: must not be negative"),
+        ({"metadata_sizes": (0, 8)}, r"--model.metadata_sizes \[0, 8\]: must be at least 1 each"),
         ({"views": 3}, r"--model.views 3: choose 1, 4 or 8"),
     ],
 )

@@ -20,7 +20,7 @@ from melanoma.models.backbones import (
 )
 from melanoma.models.gathering import INDEX, gather_outputs
 from melanoma.models.losses import LossName, Target, create_loss
-from melanoma.models.metadata import drop_metadata
+from melanoma.models.metadata import HIDDEN, drop_metadata
 from melanoma.models.mixing import Mixing
 from melanoma.models.network import MelanomaNetwork
 from melanoma.models.optimizers import create_optimizer
@@ -53,6 +53,7 @@ class MelanomaModule(pl.LightningModule):
         cutmix_alpha: Of cutmix; 0 for none.
         mix_probability: Of a batch to be mixed.
         metadata: Whether sex, age, site and number of the patient's images are used.
+        metadata_sizes: Of the two layers of the metadata branch.
         metadata_dropout: Share of training images whose metadata is hidden.
         optimizer: Any of timm's by name: adamw, adam, sgd, lamb ...
         learning_rate: The highest rate.
@@ -90,6 +91,7 @@ class MelanomaModule(pl.LightningModule):
         cutmix_alpha: float = 0.0,
         mix_probability: float = 1.0,
         metadata: bool = False,
+        metadata_sizes: tuple[int, int] = HIDDEN,
         metadata_dropout: float = 0.1,
         optimizer: str = "adamw",
         learning_rate: float = 1e-3,
@@ -122,7 +124,7 @@ class MelanomaModule(pl.LightningModule):
             set_batch_norm_momentum(body)
         n_metadata = _n_metadata(metadata, metadata_statistics)
         self.network = MelanomaNetwork(
-            body, self.target.n_outputs, dropout, n_metadata, channels_last
+            body, self.target.n_outputs, dropout, n_metadata, metadata_sizes, channels_last
         )
         self._outputs: list[Outputs] = []
         self.epoch_log_odds: dict[int, float] = {}
@@ -275,6 +277,9 @@ def _check_ranges(settings: dict[str, Any]) -> None:
         value = settings[name]
         if value is not None and not 0 <= value < 1:
             raise ConfigError(f"--model.{name} {value}: must be at least 0 and below 1.")
+    if min(settings["metadata_sizes"]) < 1:
+        sizes = list(settings["metadata_sizes"])
+        raise ConfigError(f"--model.metadata_sizes {sizes}: must be at least 1 each.")
     if settings["freeze_epochs"] < 0:
         raise ConfigError(
             f"--model.freeze_epochs {settings['freeze_epochs']}: must not be negative."

@@ -4,7 +4,7 @@ import torch
 from torch import Tensor, nn
 
 from melanoma.models.backbones import Backbone
-from melanoma.models.metadata import MetadataBranch
+from melanoma.models.metadata import HIDDEN, MetadataBranch
 
 
 class MelanomaNetwork(nn.Module):
@@ -15,6 +15,7 @@ class MelanomaNetwork(nn.Module):
         n_outputs: Of the head.
         dropout: Before the head, in [0, 1).
         n_metadata: Length of an image's metadata; 0 for none.
+        metadata_sizes: Of the two layers of the metadata branch.
         channels_last: Keep tensors in the memory layout in which convolutions are fast.
     """
 
@@ -27,11 +28,12 @@ class MelanomaNetwork(nn.Module):
         n_outputs: int,
         dropout: float = 0.0,
         n_metadata: int = 0,
+        metadata_sizes: tuple[int, int] = HIDDEN,
         channels_last: bool = True,
     ) -> None:
         super().__init__()
         self.backbone = backbone
-        self.branch = MetadataBranch(n_metadata) if n_metadata else None
+        self.branch = MetadataBranch(n_metadata, metadata_sizes) if n_metadata else None
         n_features = backbone.n_features + (self.branch.n_features if self.branch else 0)
         self.head = nn.Sequential(nn.Dropout(dropout), nn.Linear(n_features, n_outputs))
         self.memory_format = torch.channels_last if channels_last else torch.contiguous_format
