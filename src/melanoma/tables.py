@@ -187,12 +187,15 @@ def check_probabilities(table: pd.DataFrame, column: str, path: Path) -> None:
     values = pd.to_numeric(table[column], errors="coerce").to_numpy(dtype=np.float64, copy=False)
     wrong = ~((values >= 0) & (values <= 1))
     if wrong.any():
-        rows = table.loc[wrong]
-        offenders = [f"{name} ({value})" for name, value in zip(rows[IMAGE_NAME], rows[column])]
         raise TableError(
-            f"{path}: {column} of {name_some(offenders)} is not a number between 0 and 1. "
-            "Predict that fold again with --overwrite."
+            f"{path}: {column} of {name_values(table.loc[wrong], column)} is not a number "
+            "between 0 and 1. Predict that fold again with --overwrite."
         )
+
+
+def name_values(rows: pd.DataFrame, column: str) -> str:
+    """Name some offending rows by their image and what they hold in a column."""
+    return name_some(f"{name} ({value})" for name, value in zip(rows[IMAGE_NAME], rows[column]))
 
 
 def patients_of(table: pd.DataFrame) -> "pd.Series[str]":
@@ -207,10 +210,8 @@ def _parse_targets(table: pd.DataFrame, path: Path) -> "pd.Series[int]":
     values = pd.to_numeric(table[TARGET], errors="coerce")
     wrong = ~values.isin([0, 1])
     if wrong.any():
-        rows = table.loc[wrong]
-        offenders = [f"{name} ({value})" for name, value in zip(rows[IMAGE_NAME], rows[TARGET])]
         raise TableError(
-            f"{path}: {TARGET} of {name_some(offenders)} is neither 0 nor 1. "
+            f"{path}: {TARGET} of {name_values(table.loc[wrong], TARGET)} is neither 0 nor 1. "
             "1 means melanoma, 0 anything else; correct those rows."
         )
     return values.astype(np.int64)

@@ -15,6 +15,7 @@ from melanoma.tables import (
     IMAGE_NAME,
     TARGET,
     check_image_names,
+    name_values,
     read_labelled,
     read_table,
     read_train,
@@ -73,11 +74,9 @@ def read_fold_column(folds_csv: Path, fold_column: str = FOLD) -> "pd.Series[int
     values = pd.to_numeric(table[name], errors="coerce")
     wrong = ~(values >= LEFT_OUT) | (values != values.round())
     if wrong.any():
-        rows = table.loc[wrong]
-        offenders = [f"{image} ({value})" for image, value in zip(rows[IMAGE_NAME], rows[name])]
         raise TableError(
-            f"{folds_csv}: {name} of {name_some(offenders)} is not a number from 0 (or -1 for none). "
-            "Run scripts/create_folds.py again."
+            f"{folds_csv}: {name} of {name_values(table.loc[wrong], name)} is not a number "
+            "from 0 (or -1 for none). Run scripts/create_folds.py again."
         )
     folds = values.to_numpy().astype(np.int64)
     if modulo:

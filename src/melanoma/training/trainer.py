@@ -37,11 +37,9 @@ def create_trainer(config: RunConfig, fold: int, data: MelanomaDataModule) -> pl
     folder = RunFolder(config.run_dir).fold(fold)
     if options.get("logger") in (None, True):
         options["logger"] = create_loggers(config.logger, folder, config.run_dir.name)
-    asked_for = options.get("callbacks") or []
-    if options["logger"]:
-        asked_for = [*_as_list(asked_for), LearningRateMonitor("epoch")]
     options["callbacks"] = [
-        *_as_list(asked_for),
+        *_as_list(options.get("callbacks") or []),
+        *([LearningRateMonitor("epoch")] if options["logger"] else []),
         *_callbacks(config, fold, folder, data),
     ]
     if options.get("enable_progress_bar") is None:
