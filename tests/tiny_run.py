@@ -20,6 +20,7 @@ def tiny_config(competition: Path, folds_csv: Path, *more: str) -> RunConfig:
             "--model.learning_rate=3e-3",
             "--trainer.max_epochs=2",
             "--trainer.accelerator=cpu",
+            "--trainer.precision=32-true",
             "--trainer.enable_model_summary=false",
             *more,
         ]

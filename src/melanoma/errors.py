@@ -48,6 +48,18 @@ def name_some(values: Iterable[object], total: int | None = None) -> str:
     return named if total <= NAMED_VALUES else f"{named} ... ({total} in all)"
 
 
+def name_bytes(count: float) -> str:
+    """Write a number of bytes as a user reads it.
+
+    >>> name_bytes(999), name_bytes(6_512_345_678)
+    ('999 bytes', '6.5 GB')
+    """
+    for factor, unit in ((1e12, "TB"), (1e9, "GB"), (1e6, "MB"), (1e3, "kB")):
+        if count >= factor:
+            return f"{count / factor:.1f} {unit}"
+    return f"{count:.0f} bytes"
+
+
 def suggest(name: str, known: Collection[str]) -> str:
     """Say which known names are nearest to a misspelt one; empty where none is near.
 

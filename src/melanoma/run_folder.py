@@ -22,6 +22,7 @@ _FREE_SETTINGS = {
     "data.data_dir",
     "data.folds_csv",
     "data.external_csv",
+    "data.cache",
     "data.num_workers",
     "trainer.enable_progress_bar",
     "trainer.enable_model_summary",

@@ -9,7 +9,7 @@ from torch import Tensor
 from melanoma.errors import ConfigError, ImageError
 from melanoma.folds.creation import create_folds
 from melanoma.images.datamodule import MelanomaDataModule
-from melanoma.images.dataset import Draw, DrawSampler
+from melanoma.images.dataset import Batch, Draw, DrawSampler, fill_up
 from other_year import other_year
 
 
@@ -76,16 +76,18 @@ def test_training_is_shuffled_anew_each_epoch(competition: Path, folds_csv: Path
     assert orders[0] != sorted(orders[0])
 
 
+@pytest.mark.filterwarnings("ignore:This DataLoader will create 8 worker")  # that is the point
 def test_what_is_fed_depends_on_seed_epoch_and_name_alone(
     competition: Path, folds_csv: Path
 ) -> None:
     settings = {"augmentation": "medium", "batch_size": 4}
-    one, two = (
+    one, *others = (
         fed(data_module(competition, folds_csv, num_workers=workers, **settings))
-        for workers in (0, 2)
+        for workers in (0, 1, 2, 8)
     )
-    assert list(one) == list(two)
-    assert all(torch.equal(one[row], two[row]) for row in one)
+    for other in others:
+        assert list(one) == list(other)
+        assert all(one[row].numpy().tobytes() == other[row].numpy().tobytes() for row in one)
     later = fed(data_module(competition, folds_csv, **settings), epoch=1)
     assert any(not torch.equal(one[row], later[row]) for row in one.keys() & later.keys())
     other = fed(data_module(competition, folds_csv, seed=1, **settings))
@@ -104,6 +106,49 @@ def test_workers_outlive_an_epoch_and_know_the_next(competition: Path, folds_csv
         data_module(competition, folds_csv, augmentation="medium", batch_size=4), epoch=1
     )
     assert all(torch.equal(second[row], expected[row]) for row in second)
+
+
+def test_photographs_are_channels_last_in_memory(competition: Path, folds_csv: Path) -> None:
+    for workers in (0, 1):
+        data = data_module(competition, folds_csv, num_workers=workers)
+        image = next(iter(data.train_dataloader()))["image"]
+        assert image.is_contiguous(memory_format=torch.channels_last)
+
+
+def test_a_cache_changes_nothing_that_is_fed(
+    competition: Path, folds_csv: Path, tmp_path: Path
+) -> None:
+    settings = {"augmentation": "medium", "batch_size": 4}
+    read = data_module(competition, folds_csv, **settings)
+    cache = str(tmp_path / "cache")
+    for workers in (0, 2):
+        kept = data_module(competition, folds_csv, cache=cache, num_workers=workers, **settings)
+        one, two = fed(read), fed(kept)
+        assert list(one) == list(two)
+        assert all(torch.equal(one[row], two[row]) for row in one)
+        for loaders in ("val_dataloader", "test_dataloader"):
+            pairs = zip(getattr(read, loaders)(), getattr(kept, loaders)(), strict=True)
+            assert all(torch.equal(a["image"], b["image"]) for a, b in pairs)
+
+
+def test_all_folds_share_one_cache(
+    competition: Path, folds_csv: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data_module(competition, folds_csv, cache=str(tmp_path / "cache"))
+    monkeypatch.setattr("melanoma.images.cache.read_image", None)
+    monkeypatch.setattr("melanoma.images.dataset.read_image", None)
+    list(
+        data_module(competition, folds_csv, fold=1, cache=str(tmp_path / "cache")).val_dataloader()
+    )
+    assert len(list((tmp_path / "cache").iterdir())) == 1
+
+
+def test_a_smaller_batch_is_filled_up_with_its_last_row() -> None:
+    batch: Batch = {"index": torch.tensor([4, 5]), "target": torch.tensor([0.0, 1.0])}
+    assert fill_up(batch, 4)["index"].tolist() == [4, 5, 5, 5]
+    assert fill_up(batch, 4)["target"].tolist() == [0, 1, 1, 1]
+    assert fill_up(batch, 2) is batch
+    assert fill_up(batch, None) is batch
 
 
 def test_less_data_than_a_batch_is_a_smaller_batch(competition: Path, folds_csv: Path) -> None:

@@ -1,9 +1,10 @@
 """One fold of a competition as a Lightning data module."""
 
+import gc
 import os
-from collections.abc import Iterator
+from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal, cast
+from typing import Literal
 
 import cv2
 import lightning.pytorch as pl
@@ -15,12 +16,14 @@ from torch.utils.data import DataLoader
 
 from melanoma.diagnoses import CLASSES, UNKNOWN, diagnosis_classes
 from melanoma.errors import ConfigError, name_some
-from melanoma.folds.files import EXCLUDED, read_external, read_folds
-from melanoma.images.dataset import Batch, DrawSampler, MelanomaDataset
-from melanoma.images.reading import Split, check_images, find_images
+from melanoma.folds.files import EXCLUDED
+from melanoma.images.cache import PixelCache, fill_cache, open_cache
+from melanoma.images.dataset import Batch, DrawSampler, MelanomaDataset, collate
+from melanoma.images.reading import check_images
+from melanoma.images.sources import PATH, Sources, read_sources
 from melanoma.images.transforms import Augmentation, AugmentationName
 from melanoma.metadata import MetadataStatistics
-from melanoma.tables import FOLD, IMAGE_NAME, TARGET, read_test, train_csv
+from melanoma.tables import FOLD, TARGET, train_csv
 
 Stage = Literal["train", "val", "test"]
 Sampling = Literal["uniform", "balanced"]
@@ -40,6 +43,8 @@ class MelanomaDataModule(pl.LightningDataModule):
             photographs beside it: trained on, never validated on.
         image_size: Side in pixels of the square that photographs are resized to.
         batch_size: Photographs per step and device.
+        cache: A folder for one file of decoded photographs, shared by all workers and folds, which
+            spares decoding them each time; None for none. It takes 3 * image_size ** 2 bytes each.
         num_workers: Processes that read photographs; by default one per core, at most 8. Their
             number changes the speed, never what is fed.
         augmentation: Random changes of training photographs: none, light, medium or heavy.
@@ -62,6 +67,7 @@ class MelanomaDataModule(pl.LightningDataModule):
         external_csv: str | None = None,
         image_size: int = 256,
         batch_size: int = 32,
+        cache: str | None = None,
         num_workers: int | None = None,
         augmentation: AugmentationName = "light",
         nuisances: bool = False,
@@ -84,6 +90,7 @@ class MelanomaDataModule(pl.LightningDataModule):
         self.external_csv = Path(external_csv) if external_csv else None
         self.image_size = image_size
         self.batch_size = batch_size
+        self.cache = Path(cache) if cache else None
         self.num_workers = min(8, os.cpu_count() or 1) if num_workers is None else num_workers
         self.augmentation = Augmentation(augmentation, nuisances)
         self.fold = fold
@@ -93,7 +100,6 @@ class MelanomaDataModule(pl.LightningDataModule):
         self.with_diagnoses = with_diagnoses
         self.with_metadata = with_metadata
         self.metadata_statistics: MetadataStatistics | None = None
-        self._checked = False
         self._datasets: dict[Stage, MelanomaDataset] = {}
         self._tables: dict[Stage, pd.DataFrame] = {}
 
@@ -103,41 +109,40 @@ class MelanomaDataModule(pl.LightningDataModule):
         Raises:
             TableError, ImageError, ConfigError: Naming what is wrong and where.
         """
-        if self._checked:
-            return
-        for table, folder, split in self._sources():
-            if self.with_diagnoses and split == "train":
-                diagnosis_classes(table, str(train_csv(folder)))
-            if self.with_metadata and split == "train":
+        self._check_fold()
+        for table, path in zip(
+            self._sources.labelled, [train_csv(self.data_dir), self.external_csv]
+        ):
+            if self.with_diagnoses:
+                diagnosis_classes(table, str(path))
+            if self.with_metadata:
                 MetadataStatistics.fit(table)
-            check_images(find_images(folder, split, table[IMAGE_NAME].tolist()))
-        self._checked = True
+        for table in self._sources:
+            check_images([Path(path) for path in table[PATH]])
+        if self.cache is not None:
+            fill_cache(self.cache, self._sources.paths, self.image_size)
 
     def setup(self, stage: str | None = None) -> None:
         """Split the tables by fold and make the three datasets; the stage makes no difference."""
         if self._datasets:
             return
-        train = self._read_train()
+        self._check_fold()
+        train, external = self._sources.train, self._sources.external
         validates = train[FOLD] == self.fold
-        own = self._paths(train, self.data_dir, "train")
-        training, paths = train[~validates], own[~validates]
-        external = self._read_external()
+        training = train[~validates]
         if external is not None:
             seen = external[external[EXCLUDED] != self.fold]
-            folder = cast(Path, self.external_csv).parent
             training = pd.concat([training, seen], ignore_index=True)
-            paths = pd.concat([paths, self._paths(seen, folder, "train")], ignore_index=True)
         if self.with_diagnoses and self.unknown_diagnosis == "left_out":
             known = diagnosis_classes(training, str(train_csv(self.data_dir))) != UNKNOWN_CLASS
-            training, paths = training[known], paths[known]
+            training = training[known]
         if self.with_metadata:
             # Of the training photographs alone: what is validated must not be looked at.
             self.metadata_statistics = MetadataStatistics.fit(training)
-        self._add_dataset("train", training, paths)
-        self._add_dataset("val", train[validates], own[validates])
-        test = read_test(self.data_dir)
-        if test is not None:
-            self._add_dataset("test", test, self._paths(test, self.data_dir, "test"))
+        self._add_dataset("train", training)
+        self._add_dataset("val", train[validates])
+        if self._sources.test is not None:
+            self._add_dataset("test", self._sources.test)
 
     def table(self, stage: Stage) -> pd.DataFrame:
         """The rows of a stage's photographs, by whose number (`index`) predictions are ordered."""
@@ -168,33 +173,24 @@ class MelanomaDataModule(pl.LightningDataModule):
         """The same as for testing."""
         return self._loader("test")
 
-    def _sources(self) -> Iterator[tuple[pd.DataFrame, Path, Split]]:
-        yield self._read_train(), self.data_dir, "train"
-        external = self._read_external()
-        if external is not None:
-            yield external, cast(Path, self.external_csv).parent, "train"
-        test = read_test(self.data_dir)
-        if test is not None:
-            yield test, self.data_dir, "test"
+    @cached_property
+    def _sources(self) -> Sources:
+        return read_sources(self.data_dir, self.folds_csv, self.fold_column, self.external_csv)
 
-    def _read_train(self) -> pd.DataFrame:
-        train = read_folds(self.folds_csv, self.data_dir, self.fold_column)
-        known = sorted(train[FOLD].unique())
+    @cached_property
+    def _cache_rows(self) -> "pd.Series[int]":
+        return pd.Series({str(path): row for row, path in enumerate(self._sources.paths)})
+
+    def _check_fold(self) -> None:
+        known = sorted(self._sources.train[FOLD].unique())
         if self.fold not in known:
             raise ConfigError(
                 f"--fold {self.fold}: {self.folds_csv} has no such fold, but {name_some(known)}."
             )
-        return train
 
-    def _read_external(self) -> pd.DataFrame | None:
-        return read_external(self.folds_csv, self.data_dir, self.external_csv, self.fold_column)
-
-    def _paths(self, rows: pd.DataFrame, folder: Path, split: Split) -> "pd.Series[Any]":
-        paths = find_images(folder, split, rows[IMAGE_NAME].tolist())
-        return pd.Series(paths, index=rows.index, dtype=object)
-
-    def _add_dataset(self, stage: Stage, rows: pd.DataFrame, paths: "pd.Series[Any]") -> None:
+    def _add_dataset(self, stage: Stage, rows: pd.DataFrame) -> None:
         table = rows.reset_index(drop=True)
+        paths = table.pop(PATH)
         unknown = np.full(len(table), np.nan)
         targets = table[TARGET].to_numpy() if TARGET in table else unknown
         self._tables[stage] = table
@@ -206,6 +202,7 @@ class MelanomaDataModule(pl.LightningDataModule):
             self.seed,
             self._diagnoses(table),
             self._metadata(table),
+            self._cached(paths),
         )
 
     def _diagnoses(self, table: pd.DataFrame) -> npt.NDArray[np.int64] | None:
@@ -218,6 +215,12 @@ class MelanomaDataModule(pl.LightningDataModule):
     def _metadata(self, table: pd.DataFrame) -> npt.NDArray[np.float32] | None:
         statistics = self.metadata_statistics
         return None if statistics is None else statistics.transform(table)
+
+    def _cached(self, paths: "pd.Series[str]") -> tuple[PixelCache, npt.NDArray[np.int64]] | None:
+        if self.cache is None:
+            return None
+        cache = open_cache(self.cache, self._sources.paths, self.image_size)
+        return cache, self._cache_rows.loc[paths.tolist()].to_numpy().astype(np.int64)
 
     def _sampling_weights(self, stage: Stage) -> npt.NDArray[np.float64] | None:
         if stage != "train" or self.sampling == "uniform":
@@ -247,11 +250,15 @@ class MelanomaDataModule(pl.LightningDataModule):
             num_workers=self.num_workers,
             persistent_workers=self.num_workers > 0,
             pin_memory=torch.cuda.is_available(),
-            worker_init_fn=_use_one_thread,
+            worker_init_fn=_start_worker,
+            collate_fn=collate,
         )
 
 
-def _use_one_thread(_worker: int) -> None:
+def _start_worker(_worker: int) -> None:
     # A worker is one of as many as there are cores; threads of its own would fight the others'.
     cv2.setNumThreads(0)
     torch.set_num_threads(1)
+    # Tables and modules stay in memory shared with the parent: to look for garbage among them
+    # would write to them, and so copy them.
+    gc.freeze()

@@ -9,16 +9,18 @@ import numpy as np
 import numpy.typing as npt
 import torch
 from torch import Tensor
-from torch.utils.data import Dataset, DistributedSampler
+from torch.utils.data import Dataset, DistributedSampler, default_collate
 
-from melanoma.images.reading import read_image
+from melanoma.images.cache import PixelCache
+from melanoma.images.reading import Pixels, read_image
 from melanoma.images.transforms import Augmentation
 
 
 class Batch(TypedDict, total=False):
     """What the network is fed: B photographs.
 
-    image: (B, 3, S, S) uint8 RGB; the module scales and normalises it on its device.
+    image: (B, 3, S, S) uint8 RGB, in memory as pixels lie in a photograph (channels last); the
+        module scales and normalises it on its device.
     target: (B,) float32: 1 melanoma, 0 not, NaN unknown.
     index: (B,) int64: the row in the table of its dataset, by which predictions are put in order.
     diagnosis: (B,) int64: the class of `melanoma.diagnoses.CLASSES`, -1 unknown; where it is learnt.
@@ -43,32 +45,36 @@ class MelanomaDataset(Dataset[Batch]):
     """Photographs, read, resized and augmented on demand.
 
     Args:
-        paths: A photograph per row.
+        paths: A photograph per row, shape (n,).
         targets: Shape (n,): 1, 0, or NaN where unknown.
         size_px: Side of the square photographs are resized to.
         augmentation: Changes them; None leaves them as they are (validation and test).
         seed: With the epoch and the image name it decides the changes of an image.
         diagnoses: Shape (n,), int64, the class of each image; None if it is not learnt.
         metadata: Shape (n, n_features), float32; None if it is not used.
+        cache: Decoded photographs, and the row in it of each of ours; None to read the files.
     """
 
     def __init__(
         self,
-        paths: Sequence[Path],
+        paths: Sequence[str] | Sequence[Path],
         targets: npt.NDArray[np.float32],
         size_px: int,
         augmentation: Augmentation | None = None,
         seed: int = 0,
         diagnoses: npt.NDArray[np.int64] | None = None,
         metadata: npt.NDArray[np.float32] | None = None,
+        cache: tuple[PixelCache, npt.NDArray[np.int64]] | None = None,
     ) -> None:
-        self.paths = paths
+        # One array, not a list of strings: workers would copy every string that they look at.
+        self.paths = np.array([str(path) for path in paths], dtype=np.str_)
         self.targets = torch.from_numpy(targets)
         self.size_px = size_px
         self.augmentation = augmentation
         self.seed = seed
         self.diagnoses = None if diagnoses is None else torch.from_numpy(diagnoses)
         self.metadata = None if metadata is None else torch.from_numpy(metadata)
+        self.cache = cache
 
     def __len__(self) -> int:
         return len(self.paths)
@@ -79,12 +85,12 @@ class MelanomaDataset(Dataset[Batch]):
         Raises:
             ImageError: If the file cannot be decoded.
         """
-        path = self.paths[draw.row]
-        pixels = read_image(path, self.size_px)
+        path = Path(self.paths[draw.row])
+        pixels = self._pixels(path, draw.row)
         if self.augmentation:
             pixels = self.augmentation(pixels, self._key(draw.epoch, path.stem))
         item: Batch = {
-            "image": torch.from_numpy(np.ascontiguousarray(pixels.transpose(2, 0, 1))),
+            "image": torch.from_numpy(np.require(pixels, requirements=["C", "W"])).permute(2, 0, 1),
             "target": self.targets[draw.row],
             "index": torch.tensor(draw.row),
         }
@@ -94,9 +100,33 @@ class MelanomaDataset(Dataset[Batch]):
             item["metadata"] = self.metadata[draw.row]
         return item
 
+    def _pixels(self, path: Path, row: int) -> Pixels:
+        if self.cache is None:
+            return read_image(path, self.size_px)
+        cache, rows = self.cache
+        return cache[int(rows[row])]
+
     def _key(self, epoch: int, image_name: str) -> int:
         text = f"{self.seed}/{epoch}/{image_name}".encode()
         return int.from_bytes(hashlib.blake2b(text, digest_size=8).digest(), "big")
+
+
+def collate(items: Sequence[Batch]) -> Batch:
+    """Join items to a batch, its photographs channels last as they are: nothing is transposed."""
+    of_rows = [{**item, "image": item["image"].permute(1, 2, 0)} for item in items]
+    batch: Batch = default_collate(of_rows)
+    batch["image"] = batch["image"].permute(0, 3, 1, 2)
+    return batch
+
+
+def fill_up(batch: Batch, size: int | None) -> Batch:
+    """Repeat the last row of a smaller batch until it has `size` rows; None leaves it as it is."""
+    n_rows = len(batch["index"])
+    if size is None or n_rows >= size:
+        return batch
+    rows = torch.arange(size, device=batch["index"].device).clamp(max=n_rows - 1)
+    filled = {name: part[rows] for name, part in cast(dict[str, Tensor], batch).items()}
+    return cast(Batch, filled)
 
 
 class DrawSampler(DistributedSampler[Draw]):

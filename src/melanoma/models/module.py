@@ -10,7 +10,7 @@ from lightning.pytorch.utilities.types import OptimizerLRScheduler
 from torch import Tensor
 
 from melanoma.errors import ConfigError
-from melanoma.images.dataset import Batch
+from melanoma.images.dataset import Batch, fill_up
 from melanoma.metadata import MetadataStatistics
 from melanoma.metrics import auc
 from melanoma.models.backbones import (
@@ -67,7 +67,9 @@ class MelanomaModule(pl.LightningModule):
         ema_decay: Of the exponential moving average of weights, which is then what is evaluated and
             kept; None for none.
         views: How many symmetries of the square are averaged in prediction: 1, 4 or 8.
-        channels_last: Keep tensors in the memory layout in which convolutions are fast.
+        channels_last: Keep tensors in the layout in which convolutions are fast; None: where it helps.
+        torch_compile: Make the network's kernels by torch.compile; None: where it pays (docs/speed.md).
+        fused_optimizer: Update all parameters in one kernel; None: where it can be done.
         image_size_px: Of the photographs; only networks made for one size need to know.
         metadata_statistics: Of the training images, where metadata is used.
         seed: Of mixing.
@@ -104,7 +106,9 @@ class MelanomaModule(pl.LightningModule):
         freeze_epochs: int = 0,
         ema_decay: float | None = None,
         views: Views = 1,
-        channels_last: bool = True,
+        channels_last: bool | None = None,
+        torch_compile: bool | None = None,
+        fused_optimizer: bool | None = None,
         image_size_px: int | None = None,
         metadata_statistics: dict[str, Any] | None = None,
         seed: int = 0,
@@ -124,8 +128,11 @@ class MelanomaModule(pl.LightningModule):
             set_batch_norm_momentum(body)
         n_metadata = _n_metadata(metadata, metadata_statistics)
         self.network = MelanomaNetwork(
-            body, self.target.n_outputs, dropout, n_metadata, metadata_sizes, channels_last
+            body, self.target.n_outputs, dropout, n_metadata, metadata_sizes
         )
+        self.network.set_layout(channels_last is not False)
+        self.fused_optimizer = False
+        self.static_batch_size: int | None = None
         self._outputs: list[Outputs] = []
         self.epoch_log_odds: dict[int, float] = {}
 
@@ -139,6 +146,14 @@ class MelanomaModule(pl.LightningModule):
         """
         backbone = self.network.backbone
         return load_weights(backbone, self.hparams["weights"], self.hparams["backbone"])
+
+    def compile_network(self, batch_size: int) -> None:
+        """Have torch.compile make the network's kernels, for batches of this size alone.
+
+        Smaller batches of evaluation are filled up: each other size would be compiled again.
+        """
+        self.static_batch_size = batch_size
+        self.network.compile(dynamic=False)
 
     def forward(self, image: Tensor, metadata: Tensor | None = None) -> Tensor:
         """Log-odds (B,) of melanoma for photographs (B, 3, S, S), uint8 RGB."""
@@ -192,13 +207,14 @@ class MelanomaModule(pl.LightningModule):
 
         They are the mean over the views of the photograph.
         """
-        pixels = self.network.normalise(batch["image"])
-        views = symmetric_views(pixels, self.hparams["views"])
+        full = fill_up(batch, self.static_batch_size)
+        views = symmetric_views(self.network.normalise(full["image"]), self.hparams["views"])
         probabilities = [
-            torch.sigmoid(self.target.log_odds(self.network(view, batch.get("metadata"))))
+            torch.sigmoid(self.target.log_odds(self.network(view, full.get("metadata"))))
             for view in views
         ]
-        return {INDEX: batch["index"], "prediction": torch.stack(probabilities).mean(dim=0)}
+        prediction = torch.stack(probabilities).mean(dim=0)
+        return {INDEX: batch["index"], "prediction": prediction[: len(batch["index"])]}
 
     def configure_optimizers(self) -> OptimizerLRScheduler:
         """The optimiser by name, and its schedule."""
@@ -225,6 +241,7 @@ class MelanomaModule(pl.LightningModule):
             self.learning_rate,
             self.hparams["weight_decay"],
             self.hparams["layer_decay"],
+            self.fused_optimizer,
         )
 
     def _mixing_key(self, batch_idx: int) -> int:
@@ -232,10 +249,11 @@ class MelanomaModule(pl.LightningModule):
         return int(np.random.SeedSequence(place).generate_state(1)[0])
 
     def _evaluate(self, batch: Batch) -> Outputs:
-        logits = self.network(self.network.normalise(batch["image"]), batch.get("metadata"))
+        full = fill_up(batch, self.static_batch_size)
+        logits = self.network(self.network.normalise(full["image"]), full.get("metadata"))
         return {
             INDEX: batch["index"],
-            "logits": logits,
+            "logits": logits[: len(batch["index"])],
             "class": self.target.classes(batch),
             "target": batch["target"],
         }

@@ -16,7 +16,6 @@ class MelanomaNetwork(nn.Module):
         dropout: Before the head, in [0, 1).
         n_metadata: Length of an image's metadata; 0 for none.
         metadata_sizes: Of the two layers of the metadata branch.
-        channels_last: Keep tensors in the memory layout in which convolutions are fast.
     """
 
     mean: Tensor
@@ -29,18 +28,21 @@ class MelanomaNetwork(nn.Module):
         dropout: float = 0.0,
         n_metadata: int = 0,
         metadata_sizes: tuple[int, int] = HIDDEN,
-        channels_last: bool = True,
     ) -> None:
         super().__init__()
         self.backbone = backbone
         self.branch = MetadataBranch(n_metadata, metadata_sizes) if n_metadata else None
         n_features = backbone.n_features + (self.branch.n_features if self.branch else 0)
         self.head = nn.Sequential(nn.Dropout(dropout), nn.Linear(n_features, n_outputs))
-        self.memory_format = torch.channels_last if channels_last else torch.contiguous_format
-        self.backbone.to(memory_format=self.memory_format)
+        self.set_layout(channels_last=True)
         statistics = backbone.statistics
         self.register_buffer("mean", 255 * torch.tensor(statistics.mean).view(1, 3, 1, 1), False)
         self.register_buffer("std", 255 * torch.tensor(statistics.std).view(1, 3, 1, 1), False)
+
+    def set_layout(self, channels_last: bool) -> None:
+        """Keep tensors channels last, the layout in which convolutions are fast, or as torch does."""
+        self.memory_format = torch.channels_last if channels_last else torch.contiguous_format
+        self.backbone.to(memory_format=self.memory_format)
 
     def normalise(self, image: Tensor) -> Tensor:
         """Pixels as the backbone expects them, from photographs (B, 3, S, S), uint8 RGB."""

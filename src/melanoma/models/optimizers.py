@@ -1,10 +1,12 @@
 """Optimisers by name: any of timm's, with a rate and a decay for each kind of parameter."""
 
+from inspect import signature
 from typing import Any
 
 import torch
 from timm.optim import (
     create_optimizer_v2,
+    get_optimizer_class,
     list_optimizers,
     param_groups_layer_decay,
     param_groups_weight_decay,
@@ -27,6 +29,7 @@ def create_optimizer(
     learning_rate: float,
     weight_decay: float,
     layer_decay: float | None,
+    fused: bool = False,
 ) -> torch.optim.Optimizer:
     """Make an optimiser of all parameters that are to be learnt, each in one group.
 
@@ -42,6 +45,7 @@ def create_optimizer(
         layer_decay: In (0, 1]: the rate of each of the backbone's layers, as timm counts them, is
             that of the layer above times this. None for the same rate everywhere. Bao et al.,
             "BEiT", ICLR 2022.
+        fused: Whether all parameters are updated in one kernel, where the optimiser has one.
 
     Raises:
         ConfigError: If there is no such optimiser, or a setting is out of its range.
@@ -64,9 +68,14 @@ def create_optimizer(
     for group in groups:
         group["lr"] = learning_rate * group.pop("lr_scale", 1.0)
     optimizer: torch.optim.Optimizer = create_optimizer_v2(
-        groups, opt=name, lr=learning_rate, weight_decay=weight_decay
+        groups, opt=name, lr=learning_rate, weight_decay=weight_decay, **_fusion(name, fused)
     )
     return optimizer
+
+
+def _fusion(name: str, fused: bool) -> dict[str, bool]:
+    made = get_optimizer_class(name, bind_defaults=False)
+    return {"fused": True} if fused and "fused" in signature(made).parameters else {}
 
 
 def _backbone_groups(backbone: Backbone, weight_decay: float, layer_decay: float | None) -> Groups:

@@ -4,7 +4,6 @@ from typing import Protocol
 
 import torch
 from torch import Tensor
-from torch.nn import functional
 
 from melanoma.diagnoses import CLASSES, MELANOMA
 from melanoma.images.dataset import Batch
@@ -79,7 +78,8 @@ def create_target(name: Target) -> TargetCoding:
 
 def class_probabilities(classes: Tensor, n_classes: int) -> Tensor:
     """Certain classes (B,) as probabilities (B, n_classes)."""
-    return functional.one_hot(classes, n_classes).float()
+    # Not torch's one_hot, which waits for the smallest and largest class to check them.
+    return (classes[:, None] == torch.arange(n_classes, device=classes.device)).float()
 
 
 def smooth(probabilities: Tensor, label_smoothing: float) -> Tensor:

@@ -21,6 +21,7 @@ from melanoma.tables import (
     test_csv,
     train_csv,
 )
+from melanoma.training.acceleration import Acceleration, accelerate
 from melanoma.training.config import RunConfig
 from melanoma.training.noise import silence_known_noise
 from melanoma.training.trainer import MONITORED, create_trainer
@@ -67,7 +68,8 @@ def train_fold(config: RunConfig, fold: int) -> FoldResult | None:
     module = config.module(data)
     trainer = create_trainer(config, fold, data)
     resume_from = _checkpoint_to_resume(folder) if config.resume else None
-    _print_start(trainer, config, data, resume_from)
+    acceleration = accelerate(module, trainer, data, config)
+    _print_start(trainer, config, data, acceleration, resume_from)
     if resume_from is None:
         report = module.load_pretrained_weights()
         if trainer.is_global_zero and report.loaded:
@@ -81,13 +83,18 @@ def train_fold(config: RunConfig, fold: int) -> FoldResult | None:
 
 
 def _print_start(
-    trainer: pl.Trainer, config: RunConfig, data: MelanomaDataModule, resume_from: str | None
+    trainer: pl.Trainer,
+    config: RunConfig,
+    data: MelanomaDataModule,
+    acceleration: Acceleration,
+    resume_from: str | None,
 ) -> None:
     if trainer.is_global_zero:
+        how = ", ".join(filter(None, [trainer.precision, str(acceleration)]))
         origin = f", going on from {resume_from}" if resume_from else ""
         print(
             f"fold {data.fold}: {config.model['backbone']} at {data.image_size} pixels on "
-            f"{trainer.num_devices} {trainer.accelerator.name()} ({trainer.precision}), "
+            f"{trainer.num_devices} {trainer.accelerator.name()} ({how}), "
             f"{len(data.table('train'))} images to train on, "
             f"{len(data.table('val'))} to validate{origin}",
             flush=True,

@@ -17,6 +17,7 @@ from lightning.pytorch.callbacks import (
 from melanoma.images.datamodule import MelanomaDataModule
 from melanoma.run_folder import FoldFolder, RunFolder
 from melanoma.tables import FOLD, IMAGE_NAME, PATIENT_ID, TARGET, patients_of
+from melanoma.training.acceleration import choose_precision, device_of
 from melanoma.training.callbacks import EpochTable, PredictionTables
 from melanoma.training.config import RunConfig
 from melanoma.training.loggers import create_loggers
@@ -42,6 +43,8 @@ def create_trainer(config: RunConfig, fold: int, data: MelanomaDataModule) -> pl
         *([LearningRateMonitor("epoch")] if options["logger"] else []),
         *_callbacks(config, fold, folder, data),
     ]
+    if options.get("precision") is None and options.get("plugins") is None:
+        options["precision"] = choose_precision(device_of(options.get("accelerator")))
     if options.get("enable_progress_bar") is None:
         # In a file a bar is a mess; a line per epoch is printed anyway.
         options["enable_progress_bar"] = sys.stdout.isatty()

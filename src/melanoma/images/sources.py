@@ -1,0 +1,80 @@
+"""The tables of a run, each row with its photograph."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+
+from melanoma.folds.files import read_external, read_folds
+from melanoma.images.reading import find_images
+from melanoma.tables import FOLD, IMAGE_NAME, read_test
+
+PATH = "path"
+
+
+@dataclass(frozen=True)
+class Sources:
+    """Every photograph that a run may need.
+
+    Attributes:
+        train: The competition's training table with the fold of each image.
+        external: That of another year, with the fold that must not see an image; None for none.
+        test: The test table; None where the competition has none.
+
+    Each has a column `path` (str): where the photograph is.
+    """
+
+    train: pd.DataFrame
+    external: pd.DataFrame | None
+    test: pd.DataFrame | None
+
+    def __iter__(self) -> Iterator[pd.DataFrame]:
+        """The tables there are: train, external, test."""
+        return (table for table in (self.train, self.external, self.test) if table is not None)
+
+    @property
+    def labelled(self) -> list[pd.DataFrame]:
+        """The tables with targets."""
+        return [self.train, *([] if self.external is None else [self.external])]
+
+    @property
+    def paths(self) -> list[Path]:
+        """All photographs, table after table."""
+        return [Path(path) for table in self for path in table[PATH]]
+
+
+def read_sources(
+    data_dir: Path, folds_csv: Path, fold_column: str = FOLD, external_csv: Path | None = None
+) -> Sources:
+    """Read a run's tables and find their photographs.
+
+    Args:
+        data_dir: The competition folder.
+        folds_csv: The fold file made from its train.csv.
+        fold_column: The column of it to use.
+        external_csv: The train.csv of another year, its photographs beside it.
+
+    Raises:
+        TableError, ImageError: Naming what is missing or wrong, and where.
+    """
+    train = read_folds(folds_csv, data_dir, fold_column)
+    external = read_external(folds_csv, data_dir, external_csv, fold_column)
+    test = read_test(data_dir)
+    if external is not None and external_csv is not None:
+        external = _with_paths(
+            external, find_images(external_csv.parent, "train", _names(external))
+        )
+    if test is not None:
+        test = _with_paths(test, find_images(data_dir, "test", _names(test)))
+    return Sources(
+        _with_paths(train, find_images(data_dir, "train", _names(train))), external, test
+    )
+
+
+def _names(table: pd.DataFrame) -> list[str]:
+    return table[IMAGE_NAME].tolist()
+
+
+def _with_paths(table: pd.DataFrame, paths: list[Path]) -> pd.DataFrame:
+    return table.assign(**{PATH: [str(path) for path in paths]})
