@@ -66,7 +66,7 @@ def test_each_heavy_library_has_its_doors(path: Path) -> None:
         assert package not in packages or str(path.relative_to(SOURCE)) in owners
 
 
-@pytest.mark.parametrize("script", ["create_folds", "build_submission"])
+@pytest.mark.parametrize("script", ["create_folds", "build_submission", "prepare_images"])
 def test_light_scripts_never_load_torch(script: str) -> None:
     code = (
         f"import runpy, sys; runpy.run_path('scripts/{script}.py'); print('torch' in sys.modules)"

@@ -4,7 +4,14 @@ import pandas as pd
 import pytest
 
 from melanoma.errors import MelanomaError
-from melanoma.files import sha256_of, write_atomically, write_json, write_table, write_text
+from melanoma.files import (
+    sha256_of,
+    write_atomically,
+    write_bytes,
+    write_json,
+    write_table,
+    write_text,
+)
 
 
 def test_an_interrupted_write_leaves_the_earlier_file_and_nothing_else(tmp_path: Path) -> None:
@@ -31,6 +38,10 @@ def test_a_folder_that_cannot_be_made_is_named(tmp_path: Path) -> None:
 def test_a_table_survives_writing_to_the_last_bit(tmp_path: Path) -> None:
     table = pd.DataFrame({"x": [0.1, 1 / 3, 5e-324, 1.0]})
     assert pd.read_csv(write_table(tmp_path / "t.csv", table)).equals(table)
+
+
+def test_bytes_are_written_as_they_are(tmp_path: Path) -> None:
+    assert write_bytes(tmp_path / "a.bin", b"\r\n\xff").read_bytes() == b"\r\n\xff"
 
 
 def test_known_hash(tmp_path: Path) -> None:

@@ -44,6 +44,11 @@ def write_text(path: Path, text: str) -> Path:
     return write_atomically(path, lambda temporary: _write_text(temporary, text))
 
 
+def write_bytes(path: Path, content: bytes) -> Path:
+    """Write a binary file atomically."""
+    return write_atomically(path, lambda temporary: _write_bytes(temporary, content))
+
+
 def write_json(path: Path, content: dict[str, Any]) -> Path:
     """Write a JSON file atomically, indented, its keys in the order given."""
     return write_text(path, json.dumps(content, indent=2, ensure_ascii=False) + "\n")
@@ -58,6 +63,10 @@ def sha256_of(path: Path) -> str:
     """The SHA-256 of a file's bytes, as 64 hexadecimal digits."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _write_bytes(path: Path, content: bytes) -> None:
+    path.write_bytes(content)
 
 
 def _write_text(path: Path, text: str) -> None:

@@ -20,15 +20,23 @@ FOLD = "fold"
 PREDICTION = "prediction"
 IMAGE_1 = "image_name_1"
 IMAGE_2 = "image_name_2"
+SPLIT = "split"
+WIDTH = "width"
+HEIGHT = "height"
+BYTES = "bytes"
+PHASH = "phash"
+REASON = "reason"
 
 OOF_COLUMNS = [IMAGE_NAME, PATIENT_ID, FOLD, TARGET, PREDICTION]
 PREDICTION_COLUMNS = [IMAGE_NAME, PREDICTION]
 SUBMISSION_COLUMNS = [IMAGE_NAME, TARGET]
+INDEX_COLUMNS = [IMAGE_NAME, SPLIT, WIDTH, HEIGHT, BYTES, PHASH]
+BROKEN_COLUMNS = [IMAGE_NAME, SPLIT, REASON]
 
 # Read as text whatever they look like: an identifier 007 is not the number 7.
 _TEXT_COLUMNS = [
     *(IMAGE_NAME, PATIENT_ID, SEX, SITE, DIAGNOSIS, BENIGN_MALIGNANT),
-    *(IMAGE_1, IMAGE_2),
+    *(IMAGE_1, IMAGE_2, SPLIT, PHASH),
 ]
 
 

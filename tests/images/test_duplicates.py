@@ -48,6 +48,18 @@ def test_photographs_of_another_year_are_compared_too(tmp_path: Path) -> None:
     assert pairs[["image_name_1", "image_name_2"]].to_numpy().tolist() == [[original, "OLD"]]
 
 
+def test_the_hashes_of_images_csv_are_used(tmp_path: Path) -> None:
+    folder = sample(tmp_path)
+    names = pd.read_csv(folder / "train.csv")["image_name"][:2].tolist()
+    sizes = [(folder / f"jpeg/train/{name}.jpg").stat().st_size for name in names]
+    rows = [f"{name},train,9,9,{size},{'5' * 64}" for name, size in zip(names, sizes)]
+    header = "image_name,split,width,height,bytes,phash"
+    (folder / "images.csv").write_text("\n".join([header, *rows]) + "\n")
+    pairs = pd.read_csv(find_duplicates(folder, tmp_path / "folds.csv"))
+    assert sorted(pairs.loc[0, ["image_name_1", "image_name_2"]]) == sorted(names)
+    assert pairs.loc[0, "distance"] == 0
+
+
 def test_all_pairs_within_the_distance_are_found_across_blocks() -> None:
     random = np.random.default_rng(0)
     hashes = random.random((1200, 256)) < 0.5

@@ -2,7 +2,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageOps
 
 from melanoma.errors import ImageError
 from melanoma.images.reading import check_images, find_images, read_image
@@ -54,6 +54,44 @@ def test_every_defect_is_found_and_named(tmp_path: Path) -> None:
 
 def test_whole_photographs_pass(tmp_path: Path) -> None:
     check_images([write_image(tmp_path / "a.jpg"), write_image(tmp_path / "b.png")])
+
+
+def test_a_file_with_the_bytes_that_images_csv_lists_is_not_opened(tmp_path: Path) -> None:
+    paths = [write_image(tmp_path / "jpeg" / "train" / f"{name}.jpg") for name in "ab"]
+    rows = [f"{path.stem},train,9,9,{path.stat().st_size},{'0' * 64}" for path in paths]
+    header = "image_name,split,width,height,bytes,phash"
+    (tmp_path / "images.csv").write_text("\n".join([header, *rows]) + "\n")
+    damaged = paths[0].read_bytes()[:-300]
+    paths[0].write_bytes(damaged + b"\0" * 300)
+    check_images(paths, tmp_path)
+    with pytest.raises(ImageError, match=r"1 of 2 .* 1 truncated or damaged: a.jpg"):
+        check_images(paths)
+    paths[0].write_bytes(damaged)
+    with pytest.raises(ImageError, match=r"1 of 2 .* 1 truncated or damaged: a.jpg"):
+        check_images(paths, tmp_path)
+
+
+@pytest.mark.parametrize("mode", ["RGB", "L", "CMYK"])
+@pytest.mark.parametrize("orientation", [1, 6])
+def test_photographs_of_8_bits_are_read_as_they_always_were(
+    tmp_path: Path, mode: str, orientation: int
+) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    path = write_image(tmp_path / "a.jpg", (300, 200), mode)
+    with Image.open(path) as image:
+        image.save(path, exif=exif)
+    with Image.open(path) as image:
+        image.draft("RGB", (32, 32))
+        upright = ImageOps.exif_transpose(image).convert("RGB")
+        expected = upright.resize((32, 32), Image.Resampling.BICUBIC)
+    assert np.array_equal(read_image(path, 32), np.asarray(expected))
+
+
+def test_a_photograph_of_16_bits_is_not_white(tmp_path: Path) -> None:
+    grey = np.full((20, 30), 40_000, dtype=np.uint16)
+    Image.fromarray(grey).save(tmp_path / "a.png")
+    assert set(read_image(tmp_path / "a.png", 8).ravel()) == {40_000 // 256}
 
 
 @pytest.mark.parametrize("mode", ["RGB", "L", "CMYK"])

@@ -117,8 +117,8 @@ class MelanomaDataModule(pl.LightningDataModule):
                 diagnosis_classes(table, str(path))
             if self.with_metadata:
                 MetadataStatistics.fit(table)
-        for table in self._sources:
-            check_images([Path(path) for path in table[PATH]])
+        for folder, table in self._sources.folders:
+            check_images([Path(path) for path in table[PATH]], folder)
         if self.cache is not None:
             fill_cache(self.cache, self._sources.paths, self.image_size)
 

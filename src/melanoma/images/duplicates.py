@@ -1,18 +1,18 @@
 """Finding near-identical photographs, so that they are never on two sides of a split."""
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-import imagehash
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
-from PIL import Image
 
 from melanoma.files import write_table
-from melanoma.images.reading import find_images, read_image
+from melanoma.images.hashing import HASH_PIXELS, Bits, from_hex, perceptual_hash
+from melanoma.images.index import confirmed_hashes
+from melanoma.images.reading import find_images, open_image
 from melanoma.tables import (
     IMAGE_1,
     IMAGE_2,
@@ -24,13 +24,10 @@ from melanoma.tables import (
 
 DISTANCE = "distance"
 
-# Perceptual hashes of 16 x 16 bits from a discrete cosine transform of 64 x 64 pixels. Of the 1.1
-# million pairs of the 1,510 photographs of ISIC 2018's test set, one re-photographed lesion has 10
-# differing bits, the next pairs of one lesion 46 to 60, and pairs of different lesions 62 and more;
-# copies at another size or JPEG quality stay below 20. (imagehash's `phash`, after Zauner 2010.)
-HASH_SIDE = 16
+# Of the 1.1 million pairs of the 1,510 photographs of ISIC 2018's test set, one re-photographed
+# lesion has 10 differing bits, the next pairs of one lesion 44 to 60, and pairs of different lesions
+# 62 and more; copies at another size or JPEG quality stay below 20.
 MOST_DIFFERING_BITS = 40
-_PIXELS = 4 * HASH_SIDE
 _BLOCK = 512
 
 Hashes = npt.NDArray[np.bool_]
@@ -41,7 +38,8 @@ def find_duplicates(
 ) -> Path:
     """Find near-identical photographs and write them as pairs beside the fold file.
 
-    A copy that is turned or mirrored is not found.
+    A copy that is turned or mirrored is not found. Photographs that the images.csv of their folder
+    knows are not opened.
 
     Args:
         data_dir: The competition folder with its training photographs.
@@ -58,20 +56,33 @@ def find_duplicates(
     """
     names: list[str] = []
     paths: list[Path] = []
+    known: dict[Path, str] = {}
     for table in [train_csv(data_dir), *([external] if external else [])]:
         of_table = read_labelled(table)[IMAGE_NAME].tolist()
+        found = find_images(table.parent, "train", of_table)
         names += of_table
-        paths += find_images(table.parent, "train", of_table)
-    pairs = duplicate_pairs(names, hash_images(paths))
+        paths += found
+        known |= confirmed_hashes(table.parent, found)
+    pairs = duplicate_pairs(names, hash_images(paths, known))
     if duplicates is not None:
         pairs = pd.concat([read_duplicates(duplicates), pairs]).drop_duplicates([IMAGE_1, IMAGE_2])
     return write_table(output.with_name(f"{output.stem}_duplicates.csv"), pairs)
 
 
-def hash_images(paths: Sequence[Path]) -> Hashes:
-    """The perceptual hashes of photographs, shape (n, 256)."""
+def hash_images(paths: Sequence[Path], known: Mapping[Path, str] | None = None) -> Hashes:
+    """The perceptual hashes of photographs, shape (n, 256).
+
+    Args:
+        paths: The photographs.
+        known: Hashes in hexadecimal digits of those that need not be opened.
+    """
+    digits = known or {}
+
+    def hash_of(path: Path) -> Bits:
+        return from_hex(digits[path]) if path in digits else _hash(path)
+
     with ThreadPoolExecutor(os.cpu_count()) as pool:
-        return np.stack(list(pool.map(_hash, paths)))
+        return np.stack(list(pool.map(hash_of, paths)))
 
 
 def duplicate_pairs(
@@ -95,10 +106,8 @@ def duplicate_pairs(
     return pairs.sort_values([DISTANCE, IMAGE_1, IMAGE_2], ignore_index=True)
 
 
-def _hash(path: Path) -> npt.NDArray[np.bool_]:
-    picture = Image.fromarray(read_image(path, _PIXELS))
-    bits: npt.NDArray[np.bool_] = imagehash.phash(picture, hash_size=HASH_SIDE).hash.ravel()
-    return bits
+def _hash(path: Path) -> Bits:
+    return perceptual_hash(open_image(path, HASH_PIXELS))
 
 
 def _near_pairs(hashes: Hashes, most: int) -> Iterator[tuple[int, int, int]]:

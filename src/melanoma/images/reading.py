@@ -8,9 +8,11 @@ from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image
 
 from melanoma.errors import ImageError, name_some
+from melanoma.images.decoding import UNREADABLE, decode, defect_of, name_defects, squeeze
+from melanoma.images.index import confirmed_hashes
 
 Split = Literal["train", "test"]
 Pixels = npt.NDArray[np.uint8]
@@ -48,29 +50,29 @@ def find_images(data_dir: Path, split: Split, names: Sequence[str]) -> list[Path
     return [folder / found[name] for name in names]
 
 
-def check_images(paths: Sequence[Path]) -> None:
+def check_images(paths: Sequence[Path], data_dir: Path | None = None) -> None:
     """Check that every photograph is there, is an image, and is whole.
 
     A file is whole if it ends with the end marker of its format; where it does not, it is decoded
     to know for certain. Headers are read by a few threads: about 10,000 files a second.
 
+    Args:
+        paths: The photographs.
+        data_dir: Their competition folder. Where it has an images.csv, a file that has exactly the
+            bytes listed there is not opened.
+
     Raises:
         ImageError: Naming what is wrong with how many images, and the first five of them.
     """
+    known = confirmed_hashes(data_dir, paths) if data_dir else {}
+    unknown = [path for path in paths if path not in known]
     with ThreadPoolExecutor(max_workers=min(8, 2 * (os.cpu_count() or 1))) as pool:
-        defects = list(pool.map(_defect_of, paths))
-    broken: dict[str, list[Path]] = {}
-    for path, defect in zip(paths, defects):
-        if defect:
-            broken.setdefault(defect, []).append(path)
-    if broken:
-        count = sum(len(of_a_kind) for of_a_kind in broken.values())
-        kinds = "; ".join(
-            f"{len(of_a_kind)} {defect}: {name_some(path.name for path in of_a_kind)}"
-            for defect, of_a_kind in broken.items()
-        )
+        found = zip(unknown, pool.map(_defect_of, unknown))
+        defects = [(path.name, defect) for path, defect in found if defect]
+    if defects:
         raise ImageError(
-            f"{paths[0].parent}: {count} of {len(paths)} images cannot be used. {kinds}. "
+            f"{paths[0].parent}: {len(defects)} of {len(paths)} images cannot be used. "
+            f"{name_defects(defects)}. "
             "Download or copy these files again, or remove their rows from the table."
         )
 
@@ -87,16 +89,32 @@ def read_image(path: Path, size_px: int) -> Pixels:
     Raises:
         ImageError: If the file cannot be decoded.
     """
+    return np.asarray(squeeze(open_image(path, size_px), size_px))
+
+
+def open_image(path: Path, side_px: int) -> Image.Image:
+    """Decode a photograph, upright, in RGB, at a scale at which no side is below `side_px`.
+
+    Raises:
+        ImageError: If the file cannot be decoded.
+    """
     try:
-        with Image.open(path) as image:
-            image.draft("RGB", (size_px, size_px))
-            upright = ImageOps.exif_transpose(image).convert("RGB")
-            resized = upright.resize((size_px, size_px), Image.Resampling.BICUBIC)
-            return np.asarray(resized)
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+        return decode(path, side_px).picture
+    except UNREADABLE as error:
         raise ImageError(
             f"{path}: cannot be decoded ({error}). Download or copy this file again."
         ) from error
+
+
+def ends_whole(path: Path, image_format: str | None) -> bool:
+    """Whether a file ends with the end marker of its format ("JPEG", "PNG"; False for any other)."""
+    marker = _END_MARKERS.get(image_format or "")
+    if marker is None:
+        return False
+    with path.open("rb") as file:
+        file.seek(0, os.SEEK_END)
+        file.seek(max(0, file.tell() - _TAIL_BYTES))
+        return marker in file.read()
 
 
 def _image_folder(data_dir: Path, split: Split) -> Path:
@@ -115,25 +133,9 @@ def _images_in(folder: Path) -> dict[str, str]:
 
 def _defect_of(path: Path) -> str | None:
     try:
-        if path.stat().st_size == 0:
-            return "empty"
         with Image.open(path) as image:
-            if not _ends_whole(path, image.format):
+            if not ends_whole(path, image.format):
                 image.load()
-    except FileNotFoundError:
-        return "missing"
-    except (UnidentifiedImageError, Image.DecompressionBombError):
-        return "not an image"
-    except (OSError, ValueError, SyntaxError):
-        return "truncated or damaged"
+    except UNREADABLE as error:
+        return defect_of(path, error)
     return None
-
-
-def _ends_whole(path: Path, image_format: str | None) -> bool:
-    marker = _END_MARKERS.get(image_format or "")
-    if marker is None:
-        return False
-    with path.open("rb") as file:
-        file.seek(0, os.SEEK_END)
-        file.seek(max(0, file.tell() - _TAIL_BYTES))
-        return marker in file.read()

@@ -7,7 +7,7 @@ from pathlib import Path
 import pandas as pd
 
 from melanoma.folds.files import read_external, read_folds
-from melanoma.images.reading import find_images
+from melanoma.images.reading import Split, find_images
 from melanoma.tables import FOLD, IMAGE_NAME, read_test
 
 PATH = "path"
@@ -21,6 +21,8 @@ class Sources:
         train: The competition's training table with the fold of each image.
         external: That of another year, with the fold that must not see an image; None for none.
         test: The test table; None where the competition has none.
+        data_dir: The competition folder.
+        external_dir: The folder of the external table.
 
     Each has a column `path` (str): where the photograph is.
     """
@@ -28,10 +30,19 @@ class Sources:
     train: pd.DataFrame
     external: pd.DataFrame | None
     test: pd.DataFrame | None
+    data_dir: Path
+    external_dir: Path | None
 
     def __iter__(self) -> Iterator[pd.DataFrame]:
         """The tables there are: train, external, test."""
         return (table for table in (self.train, self.external, self.test) if table is not None)
+
+    @property
+    def folders(self) -> Iterator[tuple[Path, pd.DataFrame]]:
+        """Each table with the folder that its photographs are in."""
+        for table in self:
+            is_external = table is self.external
+            yield (self.external_dir or self.data_dir) if is_external else self.data_dir, table
 
     @property
     def labelled(self) -> list[pd.DataFrame]:
@@ -60,21 +71,17 @@ def read_sources(
     """
     train = read_folds(folds_csv, data_dir, fold_column)
     external = read_external(folds_csv, data_dir, external_csv, fold_column)
+    external_dir = None if external_csv is None else external_csv.parent
     test = read_test(data_dir)
-    if external is not None and external_csv is not None:
-        external = _with_paths(
-            external, find_images(external_csv.parent, "train", _names(external))
-        )
-    if test is not None:
-        test = _with_paths(test, find_images(data_dir, "test", _names(test)))
     return Sources(
-        _with_paths(train, find_images(data_dir, "train", _names(train))), external, test
+        _with_paths(train, data_dir, "train"),
+        None if external is None else _with_paths(external, external_dir or data_dir, "train"),
+        None if test is None else _with_paths(test, data_dir, "test"),
+        data_dir,
+        external_dir,
     )
 
 
-def _names(table: pd.DataFrame) -> list[str]:
-    return table[IMAGE_NAME].tolist()
-
-
-def _with_paths(table: pd.DataFrame, paths: list[Path]) -> pd.DataFrame:
+def _with_paths(table: pd.DataFrame, folder: Path, split: Split) -> pd.DataFrame:
+    paths = find_images(folder, split, table[IMAGE_NAME].tolist())
     return table.assign(**{PATH: [str(path) for path in paths]})

@@ -1,0 +1,90 @@
+"""Decoding photographs of any kind, and saying in a word what is wrong with a broken one."""
+
+import struct
+from collections.abc import Iterable
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
+
+from melanoma.errors import name_some
+
+# What Pillow raises for files that are no whole photograph; struct.error for metadata beyond repair.
+UNREADABLE = (OSError, ValueError, SyntaxError, struct.error, Image.DecompressionBombError)
+
+# Values of the EXIF orientation of photographs whose sides are exchanged when they are turned upright.
+_LYING = (5, 6, 7, 8)
+
+
+class Decoded(NamedTuple):
+    """A decoded photograph.
+
+    Attributes:
+        picture: Upright, RGB, 8 bits a channel, perhaps at a smaller scale.
+        width_px: Width of the photograph in full, upright.
+        height_px: Its height.
+    """
+
+    picture: Image.Image
+    width_px: int
+    height_px: int
+
+
+def decode(path: Path, side_px: int) -> Decoded:
+    """Decode a photograph: upright, 8-bit RGB, whatever its format, depth and colours.
+
+    A JPEG is decoded at the smallest of the library's scales (1/1, 1/2, 1/4, 1/8) at which neither
+    side is below `side_px`. Transparency is dropped.
+
+    Raises:
+        OSError, ValueError, SyntaxError, struct.error, DecompressionBombError: Those of
+            `UNREADABLE`, which `defect_of` names.
+    """
+    with Image.open(path) as image:
+        size = image.size
+        image.draft("RGB", (side_px, side_px))
+        image.load()
+        if image.getexif().get(ExifTags.Base.Orientation) in _LYING:
+            size = size[::-1]
+        ImageOps.exif_transpose(image, in_place=True)
+        return Decoded(_to_rgb(image), *size)
+
+
+def squeeze(picture: Image.Image, side_px: int) -> Image.Image:
+    """Resize a picture to a square, the whole of it: the longer side is squeezed more."""
+    return picture.resize((side_px, side_px), Image.Resampling.BICUBIC)
+
+
+def defect_of(path: Path, error: Exception) -> str:
+    """Say in a word or three what is wrong with a photograph that raised one of `UNREADABLE`."""
+    if isinstance(error, FileNotFoundError):
+        return "missing"
+    if path.is_file() and path.stat().st_size == 0:
+        return "empty"
+    if isinstance(error, UnidentifiedImageError | Image.DecompressionBombError):
+        return "not an image"
+    return "truncated or damaged"
+
+
+def name_defects(defects: Iterable[tuple[str, str]]) -> str:
+    """Name broken photographs by kind, five of each.
+
+    Args:
+        defects: The name of each, and what is wrong with it.
+
+    >>> name_defects([("a.jpg", "empty"), ("b.jpg", "missing"), ("c.jpg", "empty")])
+    '2 empty: a.jpg, c.jpg; 1 missing: b.jpg'
+    """
+    kinds: dict[str, list[str]] = {}
+    for name, defect in defects:
+        kinds.setdefault(defect, []).append(name)
+    return "; ".join(f"{len(names)} {kind}: {name_some(names)}" for kind, names in kinds.items())
+
+
+def _to_rgb(picture: Image.Image) -> Image.Image:
+    if picture.mode == "I" or picture.mode.startswith("I;16"):
+        # Pillow's own conversion makes all but the darkest 256 of 65,536 levels white.
+        levels = np.asarray(picture) // 256
+        picture = Image.fromarray(levels.clip(0, 255).astype(np.uint8))
+    return picture if picture.mode == "RGB" else picture.convert("RGB")

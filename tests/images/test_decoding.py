@@ -1,0 +1,105 @@
+import io
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image, ImageOps
+
+from melanoma.images.decoding import UNREADABLE, decode, defect_of
+
+NOISE = Image.fromarray(np.random.default_rng(0).integers(0, 256, (36, 48, 3), dtype=np.uint8))
+
+
+@pytest.mark.parametrize("mode", ["RGB", "L", "P", "RGBA", "LA", "1"])
+def test_photographs_of_8_bits_are_converted_as_pillow_does(tmp_path: Path, mode: str) -> None:
+    NOISE.convert(mode).save(tmp_path / "a.png")
+    expected = np.asarray(NOISE.convert(mode).convert("RGB"))
+    decoded = decode(tmp_path / "a.png", 8)
+    assert decoded.picture.mode == "RGB"
+    assert np.array_equal(np.asarray(decoded.picture), expected)
+
+
+@pytest.mark.parametrize("file_format", ["PNG", "TIFF", "JPEG2000"])
+def test_16_bits_are_scaled_to_8(tmp_path: Path, file_format: str) -> None:
+    levels = np.linspace(0, 65_535, 36 * 48).astype(np.uint16).reshape(36, 48)
+    Image.fromarray(levels).save(tmp_path / "a.jpg", file_format)
+    picture = np.asarray(decode(tmp_path / "a.jpg", 8).picture)
+    assert np.array_equal(picture, np.repeat(levels[:, :, None] // 256, 3, axis=2))
+
+
+def test_32_bit_levels_are_taken_for_16_bits(tmp_path: Path) -> None:
+    levels = np.array([[-5, 255, 256, 32_768, 65_535, 70_000]], dtype=np.int32)
+    Image.fromarray(levels).save(tmp_path / "a.jpg", "TIFF")
+    picture = np.asarray(decode(tmp_path / "a.jpg", 1).picture)
+    assert picture[0, :, 0].tolist() == [0, 0, 1, 128, 255, 255]
+
+
+@pytest.mark.parametrize("options", [{"progressive": True}, {"quality": 30}, {"subsampling": 0}])
+def test_a_jpeg_is_decoded_at_the_scale_asked_for(tmp_path: Path, options: dict[str, Any]) -> None:
+    Image.new("RGB", (1200, 801)).save(tmp_path / "a.jpg", **options)
+    for side_px, size in {100: (150, 101), 150: (300, 201), 400: (600, 401)}.items():
+        decoded = decode(tmp_path / "a.jpg", side_px)
+        assert decoded.picture.size == size
+        assert (decoded.width_px, decoded.height_px) == (1200, 801)
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_a_photograph_is_turned_as_its_camera_says(tmp_path: Path, orientation: int) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    NOISE.save(tmp_path / "a.jpg", exif=exif)
+    decoded = decode(tmp_path / "a.jpg", 8)
+    with Image.open(tmp_path / "a.jpg") as image:
+        image.draft("RGB", (8, 8))
+        expected = np.asarray(ImageOps.exif_transpose(image))
+    assert np.array_equal(np.asarray(decoded.picture), expected)
+    lies = orientation >= 5
+    assert (decoded.width_px, decoded.height_px) == ((36, 48) if lies else (48, 36))
+
+
+def jpeg_bytes() -> bytes:
+    file = io.BytesIO()
+    NOISE.save(file, "JPEG")
+    return file.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("content", "defect"),
+    [
+        (None, "missing"),
+        (b"", "empty"),
+        (b"no image", "not an image"),
+        (jpeg_bytes()[:600], "truncated or damaged"),
+    ],
+)
+def test_every_defect_is_named(tmp_path: Path, content: bytes | None, defect: str) -> None:
+    path = tmp_path / "a.jpg"
+    if content is not None:
+        path.write_bytes(content)
+    with pytest.raises(UNREADABLE) as error:
+        decode(path, 8)
+    assert defect_of(path, error.value) == defect
+
+
+def test_damage_of_any_kind_is_an_error_that_can_be_named(tmp_path: Path) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    path = tmp_path / "a.jpg"
+    random = np.random.default_rng(0)
+    n_named = 0
+    for file_format in ("JPEG", "PNG"):
+        file = io.BytesIO()
+        NOISE.save(file, file_format, exif=exif)
+        for _ in range(200):
+            content = bytearray(file.getvalue())
+            for place in random.integers(0, 300, 5):
+                content[place] = random.integers(256)
+            path.write_bytes(content)
+            try:
+                decode(path, 8)
+            except UNREADABLE:
+                n_named += 1
+            except UserWarning:  # warnings are errors here; Pillow warns of broken metadata
+                pass
+    assert n_named > 100
