@@ -21,6 +21,7 @@ LEVELS = [
     {"images"},
     {"models"},
     {"training"},
+    {"prediction"},
     {"ensemble", "report", "kaggle"},
 ]
 LEVEL_OF = {room: level for level, rooms in enumerate(LEVELS) for room in rooms}

@@ -39,6 +39,7 @@ def test_every_documented_command_works(competition: Path, tmp_path: Path) -> No
     assert {command[0].split("/")[1] for command in listed} >= {
         "create_folds.py",
         "train_folds.py",
+        "predict_folds.py",
         "build_submission.py",
     }
     for command in listed:

@@ -57,7 +57,7 @@ class FoldFolder:
 
     @property
     def test_csv(self) -> Path:
-        """Predictions of the test images."""
+        """Predictions of the test images, which scripts/predict_folds.py makes of all folds at once."""
         return self.path / "test.csv"
 
     @property
@@ -69,6 +69,11 @@ class FoldFolder:
     def is_done(self) -> bool:
         """Whether the fold is finished."""
         return self.done_json.is_file()
+
+    @property
+    def is_predicted(self) -> bool:
+        """Whether the finished fold has test predictions: `done.json` names them, last of all."""
+        return self.test_csv.is_file() and self.test_csv.name in self.read_done().get("files", {})
 
     def read_done(self) -> dict[str, Any]:
         """The content of `done.json`.
@@ -125,6 +130,20 @@ class RunFolder:
         """The numbers of the folds that are done, sorted."""
         numbers = (path.parent.name.removeprefix("fold_") for path in self._done_files())
         return sorted(int(number) for number in numbers if number.isdigit())
+
+    def check_finished(self, folds: list[int]) -> None:
+        """Check that each of the folds is done.
+
+        Raises:
+            RunError: Naming those that are not, and how to train them.
+        """
+        missing = sorted(set(folds) - set(self.finished_folds()))
+        if missing:
+            raise RunError(
+                f"{self.path}: fold {name_some(missing)} not finished. Train with "
+                f"scripts/train_folds.py --config {self.config_yaml} "
+                f"--fold {','.join(map(str, missing))}."
+            )
 
     def read_config(self) -> dict[str, Any]:
         """The configuration the run was started with.

@@ -20,12 +20,13 @@ def test_every_committed_config_is_understood_and_its_name_is_the_runs(path: Pat
 def test_options_override_the_file_and_come_out_resolved(tmp_path: Path) -> None:
     path = tmp_path / "mine.yaml"
     path.write_text("model: {backbone: test_resnet}\ntrainer: {max_epochs: 3}\n")
-    config = parse_config(["--config", str(path), "--trainer.max_epochs=5", "--fold", "0,2"])
+    call = ["--fold", "0,2", "--parallel_folds=2"]
+    config = parse_config(["--config", str(path), "--trainer.max_epochs=5", *call])
     assert config.trainer["max_epochs"] == 5
     resolved = yaml.safe_load(config.resolved)
     assert resolved["trainer"]["max_epochs"] == 5
     assert resolved["model"]["backbone"] == "test_resnet"
-    assert not {"fold", "overwrite", "config"} & resolved.keys()
+    assert not {"fold", "overwrite", "config", "parallel_folds"} & resolved.keys()
 
 
 def test_the_resolved_configuration_resolves_to_itself(tmp_path: Path) -> None:
@@ -77,6 +78,7 @@ def test_a_run_needs_a_name() -> None:
         ("--trainer.enable_checkpointing=false", "predictions come from the best checkpoint"),
         ("--trainer.limit_val_batches=0", "validation cannot be switched off"),
         ("--top_k=0", "--top_k 0: must be at least 1"),
+        ("--parallel_folds=0", "--parallel_folds 0: must be at least 1"),
         ("--photographs=-1", "--photographs -1: must not be negative"),
         ("--logger=csv,tensorbord", "tensorbord is not known.* Did you mean tensorboard"),
         ("--logger=wandb", "wandb is not installed. Run pip install wandb"),

@@ -13,7 +13,7 @@ from melanoma.folds.creation import create_folds
 from melanoma.metrics import auc
 from melanoma.models.module import MelanomaModule
 from melanoma.run_folder import RunFolder
-from melanoma.tables import OOF_COLUMNS, PREDICTION_COLUMNS
+from melanoma.tables import OOF_COLUMNS
 from melanoma.training.config import parse_config
 from melanoma.training.fold import train_fold
 from melanoma.training.learning_rate import find_learning_rate
@@ -27,14 +27,10 @@ def test_a_fold_leaves_what_the_contract_names(competition: Path, folds_csv: Pat
     config = tiny_config(competition, folds_csv)
     result = train_fold(config, 1)
     folder = RunFolder(config.run_dir).fold(1)
-    oof, test = pd.read_csv(folder.oof_csv), pd.read_csv(folder.test_csv)
+    oof = pd.read_csv(folder.oof_csv)
     folds = pd.read_csv(folds_csv)
     assert list(oof.columns) == OOF_COLUMNS
     assert oof["image_name"].tolist() == folds.loc[folds["fold"] == 1, "image_name"].tolist()
-    assert list(test.columns) == PREDICTION_COLUMNS
-    assert (
-        test["image_name"].tolist() == pd.read_csv(competition / "test.csv")["image_name"].tolist()
-    )
     metrics = pd.read_csv(folder.metrics_csv)
     assert metrics["epoch"].tolist() == [0, 1]
     assert metrics.notna().all(axis=None)
@@ -180,7 +176,6 @@ def test_metadata_and_diagnoses_train_from_their_own_folds_statistics(
     folder = RunFolder(config.run_dir).fold(0)
     loaded = MelanomaModule.load_from_checkpoint(folder.best_checkpoint, weights_only=True)
     assert loaded.hparams["metadata_statistics"] == vars(data.metadata_statistics)
-    assert len(pd.read_csv(folder.test_csv)) == 10
 
 
 def test_unknown_diagnoses_may_be_left_out_of_training_alone(
@@ -214,8 +209,8 @@ def test_nothing_is_drawn_or_logged_that_is_not_asked_for(
     config = tiny_config(competition, folds_csv, "--photographs=0", "--logger=csv")
     train_fold(config, 0)
     written = {path.name for path in RunFolder(config.run_dir).fold(0).path.iterdir()}
-    expected = {"best.ckpt", "last.ckpt", "metrics.csv", "oof.csv", "test.csv", "done.json"}
-    assert written == expected
+    # The test set is predicted with all folds at once, when they are trained.
+    assert written == {"best.ckpt", "last.ckpt", "metrics.csv", "oof.csv", "done.json"}
 
 
 def test_balanced_sampling_draws_both_classes_alike(competition: Path, folds_csv: Path) -> None:

@@ -1,14 +1,20 @@
+import os
+from collections.abc import Iterable
 from pathlib import Path
 
 import pandas as pd
 import pytest
 
+from finished_run import finished_run
 from melanoma.errors import ConfigError, ImageError, RunError, TableError
 from melanoma.folds.creation import create_folds
 from melanoma.metrics import auc
+from melanoma.prediction.folds import predict_folds
 from melanoma.run_folder import RunFolder
 from melanoma.training import launch
+from melanoma.training.fold import train_fold
 from melanoma.training.launch import train_folds
+from melanoma.training.processes import Job, Share
 from tiny_run import tiny_config
 
 
@@ -17,12 +23,18 @@ def trained(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """Folds 'trained': the processes are replaced, everything around them is real."""
     folds: list[int] = []
 
-    def train(run: RunFolder, fold: int, resume: bool) -> None:
-        folds.append(fold)
-        run.fold(fold).path.mkdir(parents=True, exist_ok=True)
-        run.fold(fold).done_json.write_text("{}")
+    def run_processes(jobs: Iterable[Job], _shares: list[Share]) -> dict[str, int]:
+        names = []
+        for job in jobs:
+            names.append(job.name)
+            if job.module == "melanoma.training":
+                folds.append(int(job.arguments[-1]))
+                done_json = RunFolder(Path(job.arguments[1]).parent).fold(folds[-1]).done_json
+                done_json.parent.mkdir(parents=True, exist_ok=True)
+                done_json.write_text("{}")
+        return dict.fromkeys(names, 0)
 
-    monkeypatch.setattr(launch, "_train_in_own_process", train)
+    monkeypatch.setattr(launch, "run_processes", run_processes)
     return folds
 
 
@@ -179,6 +191,7 @@ def test_columns_that_cannot_be_used_end_before_training(
 
 
 def test_a_fold_in_its_own_process(competition: Path, folds_csv: Path) -> None:
+    (competition / "test.csv").unlink()  # so that nothing is predicted afterwards
     config = tiny_config(competition, folds_csv, "--fold=1", "--trainer.max_epochs=1")
     run = RunFolder(train_folds(config))
     assert run.finished_folds() == [1]
@@ -197,6 +210,7 @@ def test_several_devices_judge_the_whole_fold_and_predict_every_image_once(
     assert oof["image_name"].tolist() == folds.loc[folds["fold"] == 0, "image_name"].tolist()
     assert len(oof) % 2 == 1
     assert len(pd.read_csv(run.fold(0).test_csv)) == 10
+    assert "test.csv" in run.fold(0).read_done()["files"]
     during = pd.read_csv(run.fold(0).metrics_csv)["val_auc"].item()
     assert during == pytest.approx(auc(oof["target"], oof["prediction"]), abs=1e-6)
 
@@ -208,3 +222,68 @@ def test_the_process_of_a_fold_that_fails_is_told(
     with pytest.raises(RunError, match=r"fold 0 stopped with exit code 2; the reason is above"):
         train_folds(config)
     assert "error: no epoch had a validation AUC" in capfd.readouterr().err
+
+
+def test_folds_side_by_side_leave_what_folds_one_by_one_do(
+    competition: Path, folds_csv: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if (os.cpu_count() or 1) < 2:
+        pytest.skip("needs two cores")
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    options = ("--trainer.max_epochs=1", "--fold=all")
+    config = tiny_config(competition, folds_csv, *options, "--parallel_folds=2")
+    side_by_side = _tables_of(RunFolder(train_folds(config)))
+    for fold in (0, 1):
+        RunFolder(config.run_dir).fold(fold).clear()
+        train_fold(tiny_config(competition, folds_csv, *options), fold)
+    predict_folds(config.run_dir)
+    assert _tables_of(RunFolder(config.run_dir)) == side_by_side
+
+
+def _tables_of(run: RunFolder) -> list[bytes]:
+    folders = [run.fold(0), run.fold(1)]
+    paths = [path for f in folders for path in (f.metrics_csv, f.oof_csv, f.test_csv)]
+    return [path.read_bytes() for path in paths]
+
+
+@pytest.fixture
+def codes(monkeypatch: pytest.MonkeyPatch) -> dict[str, int]:
+    """The exit codes of the processes, which are replaced."""
+    codes: dict[str, int] = {}
+
+    def run_processes(jobs: Iterable[Job], _shares: list[Share]) -> dict[str, int]:
+        return {job.name: codes.get(job.name, 0) for job in jobs}
+
+    monkeypatch.setattr(launch, "run_processes", run_processes)
+    return codes
+
+
+def test_all_folds_that_fail_are_named(
+    competition: Path, folds_csv: Path, codes: dict[str, int]
+) -> None:
+    codes.update({"fold 0": 2, "fold 1": -9})
+    with pytest.raises(RunError, match=r"fold 0 stopped with exit code 2, fold 1 .* code -9; the"):
+        train_folds(tiny_config(competition, folds_csv, "--fold=all"))
+
+
+def test_finished_folds_without_test_predictions_are_only_predicted(
+    competition: Path,
+    folds_csv: Path,
+    codes: dict[str, int],
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    config = tiny_config(competition, folds_csv, "--fold=all")
+    train_folds(config)  # as a trial run: it leaves no finished fold, and nothing is predicted
+    finished_run(config)
+    codes["the prediction of the test set"] = 1
+    with pytest.raises(
+        RunError,
+        match=r"the prediction of the test set stopped with exit code 1.* scripts/predict_folds.py",
+    ):
+        train_folds(config)
+    assert "fold 0 is finished and skipped" in capsys.readouterr().out
+    predict_folds(config.run_dir)
+    train_folds(config)
+    (competition / "test.csv").unlink()
+    RunFolder(config.run_dir).fold(0).test_csv.unlink()
+    train_folds(config)

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from melanoma.errors import RunError, TableError, name_some
+from melanoma.errors import TableError, name_some
 from melanoma.folds.files import read_folds
 from melanoma.metrics import auc
 from melanoma.run_folder import RunFolder
@@ -54,7 +54,7 @@ def read_oof(
     """
     train = read_folds(folds_csv, data_dir, fold_column)
     numbers = sorted(int(fold) for fold in train[FOLD].unique())
-    check_folds_finished(run, numbers)
+    run.check_finished(numbers)
     parts = []
     for number in numbers:
         path = run.fold(number).oof_csv
@@ -63,21 +63,6 @@ def read_oof(
         parts.append(part[OOF_COLUMNS])
     joined = pd.concat(parts).set_index(IMAGE_NAME)
     return joined.loc[train[IMAGE_NAME]].reset_index()[OOF_COLUMNS]
-
-
-def check_folds_finished(run: RunFolder, folds: list[int]) -> None:
-    """Check that each of the folds is done.
-
-    Raises:
-        RunError: Naming those that are not, and how to train them.
-    """
-    missing = sorted(set(folds) - set(run.finished_folds()))
-    if missing:
-        raise RunError(
-            f"{run.path}: fold {name_some(missing)} of {len(folds)} not finished. Train with "
-            f"scripts/train_folds.py --config {run.config_yaml} "
-            f"--fold {','.join(map(str, missing))}."
-        )
 
 
 def score_oof(oof: pd.DataFrame) -> Scores:

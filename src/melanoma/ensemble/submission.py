@@ -101,8 +101,8 @@ def _blend_test(run: RunFolder, folds: list[int], data_dir: Path) -> pd.DataFram
     if len(present) < len(paths):
         absent = [path for path in paths if path not in present]
         raise RunError(
-            f"no test predictions {name_some(absent)}. Train these folds again with --overwrite, "
-            f"with test.csv and its images in {data_dir}."
+            f"no test predictions {name_some(absent)}. Predict them, with test.csv and its images "
+            f"in {data_dir}: scripts/predict_folds.py --run-dir {run.path}"
         )
     sample = read_sample_submission(data_dir)
     tables = [read_predictions(path).set_index(IMAGE_NAME)[PREDICTION] for path in paths]
@@ -120,7 +120,8 @@ def _check_same_images(tables: list["pd.Series[float]"], paths: list[Path]) -> "
     for table, path in zip(tables, paths):
         if set(table.index) != set(first):
             raise TableError(
-                f"{path} and {paths[0]} predict different images. Train these folds again."
+                f"{path} and {paths[0]} predict different images. Predict them again with "
+                "scripts/predict_folds.py --overwrite."
             )
     return first.to_series()
 
@@ -132,7 +133,7 @@ def _align(
     if len(missing):
         raise TableError(
             f"{path}: no prediction for {name_some(missing)} of {form}. Check that test.csv has "
-            "these images, then train that fold again with --overwrite."
+            "these images, then predict again with scripts/predict_folds.py --overwrite."
         )
     unknown = table.index[~table.index.isin(order)]
     if len(unknown):

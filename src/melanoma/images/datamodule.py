@@ -1,27 +1,24 @@
 """One fold of a competition as a Lightning data module."""
 
-import gc
-import os
 from functools import cached_property
 from pathlib import Path
 from typing import Literal
 
-import cv2
 import lightning.pytorch as pl
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
-import torch
 from torch.utils.data import DataLoader
 
 from melanoma.diagnoses import CLASSES, UNKNOWN, diagnosis_classes
 from melanoma.errors import ConfigError, name_some
 from melanoma.folds.files import EXCLUDED
 from melanoma.images.cache import PixelCache, fill_cache, open_cache
-from melanoma.images.dataset import Batch, DrawSampler, MelanomaDataset, collate
+from melanoma.images.dataset import Batch, DrawSampler, MelanomaDataset
 from melanoma.images.reading import check_images
 from melanoma.images.sources import PATH, Sources, read_sources
 from melanoma.images.transforms import Augmentation, AugmentationName
+from melanoma.images.workers import create_loader, default_workers
 from melanoma.metadata import MetadataStatistics
 from melanoma.tables import FOLD, TARGET, train_csv
 
@@ -91,7 +88,7 @@ class MelanomaDataModule(pl.LightningDataModule):
         self.image_size = image_size
         self.batch_size = batch_size
         self.cache = Path(cache) if cache else None
-        self.num_workers = min(8, os.cpu_count() or 1) if num_workers is None else num_workers
+        self.num_workers = default_workers() if num_workers is None else num_workers
         self.augmentation = Augmentation(augmentation, nuisances)
         self.fold = fold
         self.sampling = sampling
@@ -242,23 +239,4 @@ class MelanomaDataModule(pl.LightningDataModule):
             seed=self.seed,
             weights=self._sampling_weights(stage),
         )
-        return DataLoader(
-            dataset,
-            batch_size=min(self.batch_size, len(sampler)),
-            sampler=sampler,
-            drop_last=training,
-            num_workers=self.num_workers,
-            persistent_workers=self.num_workers > 0,
-            pin_memory=torch.cuda.is_available(),
-            worker_init_fn=_start_worker,
-            collate_fn=collate,
-        )
-
-
-def _start_worker(_worker: int) -> None:
-    # A worker is one of as many as there are cores; threads of its own would fight the others'.
-    cv2.setNumThreads(0)
-    torch.set_num_threads(1)
-    # Tables and modules stay in memory shared with the parent: to look for garbage among them
-    # would write to them, and so copy them.
-    gc.freeze()
+        return create_loader(dataset, sampler, self.batch_size, self.num_workers, training)

@@ -2,21 +2,29 @@
 
 import sys
 
+from lightning.pytorch.utilities.exceptions import SIGTERMException
+
 from melanoma.command_line import script
 from melanoma.training.config import parse_config
 from melanoma.training.fold import train_fold
+from melanoma.training.processes import TERMINATED, end_with_launcher
 
 
 @script
-def main(arguments: list[str]) -> None:
+def main(arguments: list[str]) -> int:
+    end_with_launcher()
     config = parse_config(arguments)
-    result = train_fold(config, int(config.folds))
+    try:
+        result = train_fold(config, int(config.folds))
+    except SIGTERMException:
+        return TERMINATED  # Lightning would leave 0, as of a fold that is finished
     if result:
         print(
             f"fold {result.fold}: AUC {result.auc:.4f} at epoch {result.best_epoch}, "
             f"{result.seconds:.0f} s",
             flush=True,
         )
+    return 0
 
 
 if __name__ == "__main__":

@@ -70,6 +70,13 @@ def device_of(accelerator: str | Accelerator | None) -> Device:
     return "cpu"
 
 
+def precision_of(options: dict[str, Any]) -> Any:
+    """The precision among a Trainer's options, or by rule; None where a plugin decides it."""
+    if options.get("precision") is not None or options.get("plugins") is not None:
+        return options.get("precision")
+    return choose_precision(device_of(options.get("accelerator")))
+
+
 def choose_precision(device: Device) -> str:
     """The precision where the user names none.
 

@@ -50,10 +50,10 @@ class EpochTable(Callback):
 
 
 class PredictionTables(BasePredictionWriter):
-    """Writes a CSV per predicted data loader: the rows of its table with their predictions.
+    """Writes a CSV per network that predicts: the rows of its table with their predictions.
 
     Args:
-        tables: Per data loader, where to write and the rows, in the order of its dataset.
+        tables: Per network, where to write and the rows, in the order of the dataset.
     """
 
     def __init__(self, tables: Sequence[tuple[Path, pd.DataFrame]]) -> None:
@@ -72,14 +72,12 @@ class PredictionTables(BasePredictionWriter):
         Raises:
             RunError: If an image has no prediction, as when the number of batches was limited.
         """
-        per_loader: list[Sequence[dict[str, Tensor]]] = (
-            list(predictions) if len(self.tables) > 1 else [predictions]
-        )
-        for (path, rows), outputs in zip(self.tables, per_loader, strict=True):
-            gathered = gather_outputs(pl_module, outputs)
-            if trainer.is_global_zero:
-                by_row = pd.Series(gathered[PREDICTION], index=gathered[INDEX])
-                _write_predictions(path, rows, by_row)
+        gathered = gather_outputs(pl_module, predictions)
+        if not trainer.is_global_zero:
+            return
+        per_network = gathered[PREDICTION].reshape(len(gathered[INDEX]), -1).T
+        for (path, rows), prediction in zip(self.tables, per_network, strict=True):
+            _write_predictions(path, rows, pd.Series(prediction, index=gathered[INDEX]))
 
 
 def _write_predictions(path: Path, rows: pd.DataFrame, by_row: "pd.Series[float]") -> None:

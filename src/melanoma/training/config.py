@@ -19,7 +19,7 @@ _OF_THE_RUN = {"fold", "seed", "image_size_px", "metadata_statistics"}
 _OF_THE_RUN |= {"with_diagnoses", "with_metadata"}
 
 # What one call is asked to do, as opposed to what the run is: not part of config.yaml.
-_CALL_OPTIONS = ("config", "fold", "overwrite", "find_lr")
+_CALL_OPTIONS = ("config", "fold", "overwrite", "find_lr", "parallel_folds")
 
 
 @dataclass(frozen=True)
@@ -38,6 +38,7 @@ class RunConfig:
         logger: `csv`, `tensorboard`, `wandb`, several separated by commas.
         photographs: How many validation photographs are drawn after each epoch; 0 for none.
         find_lr: Whether a learning rate is looked for instead of training.
+        parallel_folds: How many folds are trained side by side.
         data, model, trainer: Arguments of MelanomaDataModule, MelanomaModule and Trainer.
         resolved: All of it that makes the run, as YAML.
     """
@@ -52,6 +53,7 @@ class RunConfig:
     logger: str
     photographs: int
     find_lr: bool
+    parallel_folds: int
     data: dict[str, Any]
     model: dict[str, Any]
     trainer: dict[str, Any]
@@ -113,6 +115,12 @@ def config_parser() -> ArgumentParser:
     parser.add_argument(
         "--find_lr", action="store_true", help="suggest a learning rate instead of training"
     )
+    parser.add_argument(
+        "--parallel_folds",
+        type=int,
+        default=1,
+        help="folds trained side by side, the GPUs and processor cores divided between them",
+    )
     parser.add_class_arguments(MelanomaDataModule, "data", skip=_OF_THE_RUN, instantiate=False)
     parser.add_class_arguments(MelanomaModule, "model", skip=_OF_THE_RUN, instantiate=False)
     parser.add_class_arguments(
@@ -142,6 +150,7 @@ def parse_config(arguments: list[str]) -> RunConfig:
         logger=parsed.logger,
         photographs=parsed.photographs,
         find_lr=parsed.find_lr,
+        parallel_folds=parsed.parallel_folds,
         data=parsed.data.as_dict(),
         model=parsed.model.as_dict(),
         trainer=dict(vars(parser.instantiate(parsed).trainer)),
@@ -159,6 +168,8 @@ def _check_settings(config: RunConfig) -> None:
         raise ConfigError(f"--top_k {config.top_k}: must be at least 1.")
     if config.photographs < 0:
         raise ConfigError(f"--photographs {config.photographs}: must not be negative.")
+    if config.parallel_folds < 1:
+        raise ConfigError(f"--parallel_folds {config.parallel_folds}: must be at least 1.")
     parse_loggers(config.logger)
     if config.trainer.get("enable_checkpointing") is False:
         raise ConfigError(

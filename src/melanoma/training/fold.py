@@ -14,13 +14,7 @@ from melanoma.images.datamodule import MelanomaDataModule
 from melanoma.metrics import auc
 from melanoma.models.module import MelanomaModule
 from melanoma.run_folder import FoldFolder, RunFolder
-from melanoma.tables import (
-    OOF_COLUMNS,
-    PREDICTION,
-    TARGET,
-    test_csv,
-    train_csv,
-)
+from melanoma.tables import OOF_COLUMNS, PREDICTION, TARGET, train_csv
 from melanoma.training.acceleration import Acceleration, accelerate
 from melanoma.training.config import RunConfig
 from melanoma.training.noise import silence_known_noise
@@ -45,7 +39,7 @@ class FoldResult:
 
 
 def train_fold(config: RunConfig, fold: int) -> FoldResult | None:
-    """Train one fold, keep its best and its last checkpoint, and predict with the best.
+    """Train one fold, keep its best and last checkpoint, and predict what it validates with the best.
 
     The only function that trains; call it in a process of its own. Goes on from `last.ckpt` where
     there is one and the configuration says so.
@@ -113,12 +107,9 @@ def _predict_with_best(
             f"no epoch had a validation AUC, so there is no best checkpoint in {folder.path}. "
             "Train for at least one whole epoch (--trainer.max_epochs)."
         )
-    loaders = [data.val_dataloader()]
-    if data.has_test_set:
-        loaders.append(data.test_dataloader())
     # Loaded here and not by the trainer: the averaging of weights would put the raw ones back.
     module.load_state_dict(torch.load(folder.best_checkpoint, weights_only=True)["state_dict"])
-    trainer.predict(module, dataloaders=loaders, return_predictions=False)
+    trainer.predict(module, dataloaders=data.val_dataloader(), return_predictions=False)
 
 
 def _finish(data: MelanomaDataModule, folder: FoldFolder, started: float) -> FoldResult:
@@ -136,11 +127,7 @@ def _finish(data: MelanomaDataModule, folder: FoldFolder, started: float) -> Fol
 
 def _done(result: FoldResult, data: MelanomaDataModule, folder: FoldFolder) -> dict[str, Any]:
     made = [folder.best_checkpoint, folder.last_checkpoint, folder.metrics_csv, folder.oof_csv]
-    if data.has_test_set:
-        made.append(folder.test_csv)
     inputs = {"train_sha256": train_csv(data.data_dir), "folds_sha256": data.folds_csv}
-    if data.has_test_set:
-        inputs["test_sha256"] = test_csv(data.data_dir)
     return {
         "fold": result.fold,
         "auc": result.auc,

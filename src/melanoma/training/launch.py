@@ -1,25 +1,24 @@
-"""Training the folds of a run, one process each, one after the other."""
+"""Training the folds of a run, one process each, and predicting the test photographs with them."""
 
-import os
-import subprocess
-import sys
+from collections.abc import Iterator
 from pathlib import Path
 
-import melanoma
 from melanoma.errors import ConfigError, RunError, name_some
 from melanoma.files import sha256_of
 from melanoma.folds.files import read_folds
 from melanoma.models.backbones import check_backbone, check_image_size
 from melanoma.models.weights import check_weights
 from melanoma.run_folder import RunFolder
-from melanoma.tables import FOLD, train_csv
+from melanoma.tables import FOLD, test_csv, train_csv
 from melanoma.training.config import RunConfig
+from melanoma.training.processes import WHOLE_MACHINE, Job, run_processes
+from melanoma.training.shares import divide_machine
 
 ALL_FOLDS = "all"
 
 
 def train_folds(config: RunConfig) -> Path:
-    """Check everything, then train the folds asked for that are not finished.
+    """Check everything, train the folds asked for that are not finished, then predict the test set.
 
     Folds never share a process: Lightning's launchers run the script again for each further
     device, which would repeat a loop over folds, and a device left in a bad state ends with it.
@@ -33,6 +32,7 @@ def train_folds(config: RunConfig) -> Path:
     """
     run = RunFolder(config.run_dir)
     asked = parse_folds(config)
+    shares = divide_machine(config)
     check_inputs(config, asked[0])
     finished = run.finished_folds()
     kept = [fold for fold in finished if not (config.overwrite and fold in asked)]
@@ -40,10 +40,11 @@ def train_folds(config: RunConfig) -> Path:
     for fold in asked:
         if fold in kept:
             print(f"fold {fold} is finished and skipped; --overwrite repeats it", flush=True)
-            continue
-        if config.overwrite:
-            run.fold(fold).clear()
-        _train_in_own_process(run, fold, config.resume)
+    to_train = [fold for fold in asked if fold not in kept]
+    codes = run_processes(_jobs(config, run, to_train), shares)
+    _check_ended_well(run, codes)
+    if test_csv(Path(config.data["data_dir"])).exists():
+        _predict_test_set(run, asked)
     return config.run_dir
 
 
@@ -70,21 +71,33 @@ def parse_folds(config: RunConfig) -> list[int]:
         ConfigError: If one does not exist, or the option is not understood.
     """
     known = sorted(_folds_of(config))
-    if config.folds == ALL_FOLDS:
-        return known
-    try:
-        asked = [int(number) for number in config.folds.split(",")]
-    except ValueError:
-        raise ConfigError(
-            f"--fold {config.folds}: not understood. Give a number (0), several (0,2), or all."
-        ) from None
+    asked = fold_numbers(config.folds, known)
     unknown = [fold for fold in asked if fold not in known]
     if unknown:
         raise ConfigError(
             f"--fold {config.folds}: {config.data['folds_csv']} has no fold {name_some(unknown)}, "
             f"but {name_some(known)}."
         )
-    return list(dict.fromkeys(asked))
+    return asked
+
+
+def fold_numbers(text: str, known: list[int]) -> list[int]:
+    """The folds that the option --fold names, in that order, each once; `all` for those known.
+
+    Raises:
+        ConfigError: If it is not understood.
+
+    >>> fold_numbers("2,0,2", known=[0, 1, 2])
+    [2, 0]
+    """
+    if text == ALL_FOLDS:
+        return known
+    try:
+        return list(dict.fromkeys(int(number) for number in text.split(",")))
+    except ValueError:
+        raise ConfigError(
+            f"--fold {text}: not understood. Give a number (0), several (0,2), or all."
+        ) from None
 
 
 def _folds_of(config: RunConfig) -> set[int]:
@@ -102,18 +115,35 @@ def _hashes(config: RunConfig) -> dict[str, str]:
     return {name: sha256_of(path) for name, path in zip(names, tables)}
 
 
-def _train_in_own_process(run: RunFolder, fold: int, resume: bool) -> None:
-    source = str(Path(melanoma.__file__).parents[1])
-    paths = [source, *filter(None, [os.environ.get("PYTHONPATH")])]
-    command = [
-        *(sys.executable, "-m", "melanoma.training"),
-        *("--config", str(run.config_yaml), "--fold", str(fold), f"--resume={str(resume).lower()}"),
-    ]
-    finished = subprocess.run(
-        command, env={**os.environ, "PYTHONPATH": os.pathsep.join(paths)}, check=False
-    )
-    if finished.returncode != 0:
+def _jobs(config: RunConfig, run: RunFolder, folds: list[int]) -> Iterator[Job]:
+    common = ["--config", str(run.config_yaml), f"--resume={str(config.resume).lower()}"]
+    if config.parallel_folds > 1:  # what would be drawn over each other
+        common += ["--trainer.enable_progress_bar=false", "--trainer.enable_model_summary=false"]
+    for fold in folds:
+        if config.overwrite:
+            run.fold(fold).clear()
+        yield Job(f"fold {fold}", "melanoma.training", [*common, "--fold", str(fold)])
+
+
+def _check_ended_well(run: RunFolder, codes: dict[str, int]) -> None:
+    stopped = [f"{name} stopped with exit code {code}" for name, code in codes.items() if code]
+    if stopped:
         raise RunError(
-            f"fold {fold} stopped with exit code {finished.returncode}; the reason is above. What is "
-            f"finished stays in {run.path}; the same command goes on from there."
+            f"{', '.join(stopped)}; the reason is above. What is finished stays in {run.path}; the "
+            "same command goes on from there."
+        )
+
+
+def _predict_test_set(run: RunFolder, folds: list[int]) -> None:
+    # A trial run (--trainer.fast_dev_run) has finished none.
+    ready = [fold for fold in folds if run.fold(fold).is_done and not run.fold(fold).is_predicted]
+    if not ready:
+        return
+    arguments = ["--run_dir", str(run.path), "--fold", ",".join(map(str, ready))]
+    job = Job("the prediction of the test set", "melanoma.prediction", arguments)
+    code = run_processes([job], [WHOLE_MACHINE])[job.name]
+    if code:
+        raise RunError(
+            f"{job.name} stopped with exit code {code}; the reason is above. The folds are trained; "
+            f"scripts/predict_folds.py --run-dir {run.path} goes on from there."
         )

@@ -1,7 +1,6 @@
 """The Lightning Trainer of a fold: the user's options, and what the contract needs beside them."""
 
 import sys
-from pathlib import Path
 from typing import Any
 
 import lightning.pytorch as pl
@@ -17,7 +16,7 @@ from lightning.pytorch.callbacks import (
 from melanoma.images.datamodule import MelanomaDataModule
 from melanoma.run_folder import FoldFolder, RunFolder
 from melanoma.tables import FOLD, IMAGE_NAME, PATIENT_ID, TARGET, patients_of
-from melanoma.training.acceleration import choose_precision, device_of
+from melanoma.training.acceleration import precision_of
 from melanoma.training.callbacks import EpochTable, PredictionTables
 from melanoma.training.config import RunConfig
 from melanoma.training.loggers import create_loggers
@@ -43,8 +42,7 @@ def create_trainer(config: RunConfig, fold: int, data: MelanomaDataModule) -> pl
         *([LearningRateMonitor("epoch")] if options["logger"] else []),
         *_callbacks(config, fold, folder, data),
     ]
-    if options.get("precision") is None and options.get("plugins") is None:
-        options["precision"] = choose_precision(device_of(options.get("accelerator")))
+    options["precision"] = precision_of(options)
     if options.get("enable_progress_bar") is None:
         # In a file a bar is a mess; a line per epoch is printed anyway.
         options["enable_progress_bar"] = sys.stdout.isatty()
@@ -58,7 +56,7 @@ def _callbacks(
     ema_decay = config.model["ema_decay"]
     callbacks: list[Callback] = [
         EpochTable(folder.metrics_csv, f"fold {fold}"),
-        PredictionTables(_tables_to_predict(data, folder, fold)),
+        PredictionTables([(folder.oof_csv, _rows_to_predict(data, fold))]),
         # Two, because Lightning's `save_last` saves only when the best one has changed.
         ModelCheckpoint(
             folder.path,
@@ -110,11 +108,9 @@ def _as_list(callbacks: Any) -> list[Callback]:
     return callbacks if isinstance(callbacks, list) else [callbacks]
 
 
-def _tables_to_predict(
-    data: MelanomaDataModule, folder: FoldFolder, fold: int
-) -> list[tuple[Path, pd.DataFrame]]:
+def _rows_to_predict(data: MelanomaDataModule, fold: int) -> pd.DataFrame:
     validation = data.table("val")
-    oof = pd.DataFrame(
+    return pd.DataFrame(
         {
             IMAGE_NAME: validation[IMAGE_NAME],
             PATIENT_ID: patients_of(validation),
@@ -122,7 +118,3 @@ def _tables_to_predict(
             TARGET: validation[TARGET],
         }
     )
-    tables = [(folder.oof_csv, oof)]
-    if data.has_test_set:
-        tables.append((folder.test_csv, data.table("test")[[IMAGE_NAME]]))
-    return tables

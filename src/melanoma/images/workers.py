@@ -1,0 +1,54 @@
+"""The processes that read photographs: how many, and how each keeps out of the others' way."""
+
+import gc
+import os
+
+import cv2
+import torch
+from torch.utils.data import DataLoader, Dataset
+
+from melanoma.images.dataset import Batch, DrawSampler, collate
+
+_MOST_WORKERS = 8
+
+
+def available_cores() -> set[int]:
+    """The numbers of the processor cores that this process may use, which may be a share of all."""
+    if hasattr(os, "sched_getaffinity"):
+        return os.sched_getaffinity(0)
+    return set(range(os.cpu_count() or 1))
+
+
+def default_workers() -> int:
+    """One per core that may be used, at most eight."""
+    return min(_MOST_WORKERS, len(available_cores()))
+
+
+def create_loader(
+    dataset: Dataset[Batch],
+    sampler: DrawSampler,
+    batch_size: int,
+    num_workers: int,
+    drop_last: bool = False,
+) -> DataLoader[Batch]:
+    """The one way in which loaders are made; fewer photographs than a batch are a smaller batch."""
+    return DataLoader(
+        dataset,
+        batch_size=min(batch_size, len(sampler)),
+        sampler=sampler,
+        drop_last=drop_last,
+        num_workers=num_workers,
+        persistent_workers=num_workers > 0,
+        pin_memory=torch.cuda.is_available(),
+        worker_init_fn=start_worker,
+        collate_fn=collate,
+    )
+
+
+def start_worker(_worker: int) -> None:
+    """Keep a worker to one thread, and its memory shared with the process that started it."""
+    # It is one of as many as there are cores; threads of its own would fight the others'.
+    cv2.setNumThreads(0)
+    torch.set_num_threads(1)
+    # Looking for garbage among tables and modules would write to their pages, and so copy them.
+    gc.freeze()

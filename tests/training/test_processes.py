@@ -1,0 +1,110 @@
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from melanoma.training.processes import TERMINATED, WHOLE_MACHINE, Job, Share, run_processes
+
+SOURCE = Path(__file__).resolve().parents[2] / "src"
+
+
+def job(name: str, statement: str) -> Job:
+    return Job(name, "timeit", ["-n1", "-r1", statement])  # which runs any statement once
+
+
+def test_a_share_is_what_its_process_has(tmp_path: Path) -> None:
+    core = min(os.sched_getaffinity(0))
+    share = Share({"OMP_NUM_THREADS": "7"}, frozenset({core}))
+    seen = "(os.environ['OMP_NUM_THREADS'], os.sched_getaffinity(0))"
+    statement = f"import os; open({str(tmp_path / 'seen')!r}, 'w').write(str({seen}))"
+    before = os.sched_getaffinity(0)
+    assert run_processes([job("a", statement)], [share]) == {"a": 0}
+    assert (tmp_path / "seen").read_text() == str(("7", {core}))
+    assert os.sched_getaffinity(0) == before
+
+
+def test_a_job_is_taken_when_a_share_is_free(tmp_path: Path) -> None:
+    started: list[int] = []
+
+    def jobs() -> Iterator[Job]:
+        for number in range(3):
+            ended = len(list(tmp_path.iterdir()))
+            assert number - ended < 2
+            started.append(number)
+            yield job(str(number), f"open({str(tmp_path / str(number))!r}, 'w')")
+
+    assert run_processes(jobs(), [WHOLE_MACHINE] * 2) == {"0": 0, "1": 0, "2": 0}
+
+
+def test_after_a_failure_what_runs_ends_and_nothing_is_started(tmp_path: Path) -> None:
+    wait_and_write = f"import time; time.sleep(1); open({str(tmp_path / 'b')!r}, 'w')"
+    jobs = [job("a", "import os; os._exit(3)"), job("b", wait_and_write), job("c", "pass")]
+    assert run_processes(jobs, [WHOLE_MACHINE] * 2) == {"a": 3, "b": 0}
+    assert (tmp_path / "b").exists()
+
+
+def test_nothing_is_left_running_by_an_error(tmp_path: Path) -> None:
+    def jobs() -> Iterator[Job]:
+        yield job("a", sleep_and_tell(tmp_path / "pid"))
+        pid(tmp_path / "pid")
+        raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        run_processes(jobs(), [WHOLE_MACHINE] * 2)
+    assert ends(pid(tmp_path / "pid"))
+
+
+@pytest.mark.parametrize(
+    ("sent", "code"),
+    [(signal.SIGTERM, TERMINATED), (signal.SIGINT, 130), (signal.SIGKILL, -signal.SIGKILL)],
+)
+def test_no_process_outlives_its_launcher(tmp_path: Path, sent: signal.Signals, code: int) -> None:
+    script = f"""
+        import sys
+        from melanoma.command_line import script
+        from melanoma.training.processes import WHOLE_MACHINE, Job, run_processes
+        @script
+        def main(arguments):
+            arguments = ["-n1", "-r1", {sleep_and_tell(tmp_path / "pid")!r}]
+            run_processes([Job("a", "timeit", arguments)], [WHOLE_MACHINE])
+        sys.exit(main())
+    """.replace("\n        ", "\n")
+    launcher = subprocess.Popen([sys.executable, "-c", script], env={"PYTHONPATH": str(SOURCE)})
+    child = pid(tmp_path / "pid")
+    launcher.send_signal(sent)
+    assert launcher.wait(timeout=20) == code
+    assert ends(child)
+
+
+def sleep_and_tell(path: Path) -> str:
+    return (
+        "import os, time; from melanoma.training.processes import end_with_launcher; "
+        f"end_with_launcher(); open({str(path)!r}, 'w').write(str(os.getpid()) + chr(10)); "
+        "time.sleep(60)"
+    )
+
+
+def pid(path: Path) -> int:
+    """What a process wrote when it was ready."""
+    for _ in range(400):
+        if path.is_file() and path.read_text().endswith("\n"):
+            return int(path.read_text())
+        time.sleep(0.05)
+    raise AssertionError("the process did not start")
+
+
+def ends(number: int) -> bool:
+    for _ in range(400):
+        try:
+            state = Path(f"/proc/{number}/stat").read_text().rpartition(")")[2].split()[0]
+        except FileNotFoundError:
+            return True
+        if state == "Z":  # ended, and not yet noticed by who adopted it
+            return True
+        time.sleep(0.05)
+    return False
