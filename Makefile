@@ -1,6 +1,6 @@
 # Every target does its own set-up: `make demo` and `make test` are all a fresh clone needs.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check format clean
+.PHONY: help setup demo test check format bench clean
 
 VENV := .venv
 PYTHON := $(VENV)/bin/python
@@ -39,6 +39,14 @@ check: $(READY)  ## Lint, formatting, types
 format: $(READY)  ## Put the code in form
 	$(VENV)/bin/ruff check --fix .
 	$(VENV)/bin/ruff format .
+
+bench: $(READY)  ## Measure speed side by side; needs ../shared/data, takes about half an hour
+	OMP_NUM_THREADS=1 $(PYTHON) benchmarks/prepare.py
+	$(PYTHON) benchmarks/epoch.py
+	$(PYTHON) benchmarks/prediction.py
+	$(PYTHON) benchmarks/parallel.py
+	$(PYTHON) benchmarks/start.py
+	$(PYTHON) benchmarks/memory.py
 
 clean:  ## Remove the environment and the demo's results; never your data or runs
 	rm -rf $(VENV) input/demo folds/demo.csv folds/demo.json runs/demo .mypy_cache .ruff_cache .pytest_cache

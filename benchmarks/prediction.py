@@ -28,7 +28,7 @@ from melanoma.command_line import script  # noqa: E402
 from melanoma.images.dataset import DrawSampler  # noqa: E402
 from melanoma.images.prediction_datamodule import PredictionDataModule  # noqa: E402
 from melanoma.images.sample import make_sample  # noqa: E402
-from melanoma.images.workers import use_one_thread  # noqa: E402
+from melanoma.images.workers import start_worker  # noqa: E402
 from melanoma.models.fold_ensemble import FoldEnsemble  # noqa: E402
 from melanoma.models.module import MelanomaModule  # noqa: E402
 from melanoma.models.views import symmetric_views  # noqa: E402
@@ -90,7 +90,7 @@ def loop(work: Work) -> None:
         num_workers=data.num_workers,
         persistent_workers=data.num_workers > 0,
         pin_memory=work.device.type == "cuda",
-        worker_init_fn=use_one_thread,
+        worker_init_fn=start_worker,
     )
     with work.context():
         for module, view in itertools.product(work.modules, range(work.n_views)):

@@ -31,6 +31,17 @@ def test_one_fold_at_a_time_has_everything() -> None:
     assert divide_machine(config(1)) == [WHOLE_MACHINE]
 
 
+@pytest.mark.parametrize(
+    ("accelerator", "devices", "n_asked", "expected"),
+    [("cpu", "auto", 5, 2), ("cpu", "auto", 1, 1), ("cpu", "2", 5, 1), ("gpu", "auto", 5, 1)],
+)
+def test_a_processor_trains_two_folds_at_a_time_unless_told_otherwise(
+    accelerator: str, devices: str, n_asked: int, expected: int
+) -> None:
+    trainer = [f"--trainer.accelerator={accelerator}", f"--trainer.devices={devices}"]
+    assert len(divide_machine(parse_config(["--run_dir=x", *trainer]), n_asked)) == expected
+
+
 def test_cores_are_divided_evenly_and_what_is_over_is_left() -> None:
     assert divide_machine(config(2)) == [cpu_share(4, 0, 1, 3, 4), cpu_share(4, 5, 6, 7, 8)]
     assert divide_machine(config(3)) == [cpu_share(2, *c) for c in ((0, 1), (3, 4), (5, 6))]

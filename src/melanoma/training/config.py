@@ -38,7 +38,7 @@ class RunConfig:
         logger: `csv`, `tensorboard`, `wandb`, several separated by commas.
         photographs: How many validation photographs are drawn after each epoch; 0 for none.
         find_lr: Whether a learning rate is looked for instead of training.
-        parallel_folds: How many folds are trained side by side.
+        parallel_folds: How many folds are trained side by side; None for what is best here.
         data, model, trainer: Arguments of MelanomaDataModule, MelanomaModule and Trainer.
         resolved: All of it that makes the run, as YAML.
     """
@@ -53,7 +53,7 @@ class RunConfig:
     logger: str
     photographs: int
     find_lr: bool
-    parallel_folds: int
+    parallel_folds: int | None
     data: dict[str, Any]
     model: dict[str, Any]
     trainer: dict[str, Any]
@@ -117,9 +117,10 @@ def config_parser() -> ArgumentParser:
     )
     parser.add_argument(
         "--parallel_folds",
-        type=int,
-        default=1,
-        help="folds trained side by side, the GPUs and processor cores divided between them",
+        type=int | None,
+        default=None,
+        help="folds trained side by side, the GPUs and processor cores divided between them; "
+        "default: two on a processor, else one",
     )
     parser.add_class_arguments(MelanomaDataModule, "data", skip=_OF_THE_RUN, instantiate=False)
     parser.add_class_arguments(MelanomaModule, "model", skip=_OF_THE_RUN, instantiate=False)
@@ -168,7 +169,7 @@ def _check_settings(config: RunConfig) -> None:
         raise ConfigError(f"--top_k {config.top_k}: must be at least 1.")
     if config.photographs < 0:
         raise ConfigError(f"--photographs {config.photographs}: must not be negative.")
-    if config.parallel_folds < 1:
+    if config.parallel_folds is not None and config.parallel_folds < 1:
         raise ConfigError(f"--parallel_folds {config.parallel_folds}: must be at least 1.")
     parse_loggers(config.logger)
     if config.trainer.get("enable_checkpointing") is False:

@@ -32,7 +32,7 @@ def train_folds(config: RunConfig) -> Path:
     """
     run = RunFolder(config.run_dir)
     asked = parse_folds(config)
-    shares = divide_machine(config)
+    shares = divide_machine(config, len(asked))
     check_inputs(config, asked[0])
     finished = run.finished_folds()
     kept = [fold for fold in finished if not (config.overwrite and fold in asked)]
@@ -41,7 +41,7 @@ def train_folds(config: RunConfig) -> Path:
         if fold in kept:
             print(f"fold {fold} is finished and skipped; --overwrite repeats it", flush=True)
     to_train = [fold for fold in asked if fold not in kept]
-    codes = run_processes(_jobs(config, run, to_train), shares)
+    codes = run_processes(_jobs(config, run, to_train, side_by_side=len(shares) > 1), shares)
     _check_ended_well(run, codes)
     if test_csv(Path(config.data["data_dir"])).exists():
         _predict_test_set(run, asked)
@@ -115,9 +115,9 @@ def _hashes(config: RunConfig) -> dict[str, str]:
     return {name: sha256_of(path) for name, path in zip(names, tables)}
 
 
-def _jobs(config: RunConfig, run: RunFolder, folds: list[int]) -> Iterator[Job]:
+def _jobs(config: RunConfig, run: RunFolder, folds: list[int], side_by_side: bool) -> Iterator[Job]:
     common = ["--config", str(run.config_yaml), f"--resume={str(config.resume).lower()}"]
-    if config.parallel_folds > 1:  # what would be drawn over each other
+    if side_by_side:  # what would be drawn over each other
         common += ["--trainer.enable_progress_bar=false", "--trainer.enable_model_summary=false"]
     for fold in folds:
         if config.overwrite:
