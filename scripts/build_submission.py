@@ -1,4 +1,4 @@
-"""Join a run's out-of-fold predictions, print what they score, and write submission.csv."""
+"""Blend runs or submissions, print what the blend is worth, and write submission.csv."""
 
 import sys
 from pathlib import Path
@@ -10,14 +10,28 @@ from jsonargparse import ArgumentParser
 from melanoma.command_line import script
 from melanoma.ensemble.submission import build_submission
 
+LISTS = {
+    "run_dir": (Path, "folders that scripts/train_folds.py wrote, all their folds finished"),
+    "oof": (Path, "tables of out-of-fold predictions made elsewhere"),
+    "submissions": (Path, "with --oof, of the same models in the same order; or alone"),
+    "weights": (float, "for --method mean, rank or logit, in the order of what is blended"),
+}
+SWITCHES = {
+    "context": "correct by the patient's other images, if that is better beyond noise",
+    "overwrite": "replace files that another command wrote",
+}
+
 
 @script
 def main(arguments: list[str]) -> None:
     parser = ArgumentParser(description=__doc__, allow_abbrev=False)
-    parser.add_function_arguments(build_submission)
+    for name, (kind, description) in LISTS.items():
+        parser.add_argument(f"--{name}", nargs="+", type=kind, default=[], help=description)
+    parser.add_function_arguments(build_submission, skip={*LISTS, *SWITCHES})
+    for name, description in SWITCHES.items():
+        parser.add_argument(f"--{name}", action="store_true", help=description)
     built = build_submission(**parser.instantiate(parser.parse_args(arguments)))
-    print(built.scores.as_text())
-    print(built.submission_csv or built.oof_csv)
+    print(f"{built.as_text()}\n\n{built.path}".lstrip())
 
 
 if __name__ == "__main__":

@@ -41,11 +41,11 @@ def write_atomically(path: Path, write: Callable[[Path], None]) -> Path:
 
 def write_text(path: Path, text: str) -> Path:
     """Write a UTF-8 text file atomically."""
-    return write_atomically(path, lambda temporary: _write_text(temporary, text))
+    return write_bytes(path, text.encode("utf-8"))
 
 
 def write_bytes(path: Path, content: bytes) -> Path:
-    """Write a binary file atomically."""
+    """Write a file atomically."""
     return write_atomically(path, lambda temporary: _write_bytes(temporary, content))
 
 
@@ -67,7 +67,3 @@ def sha256_of(path: Path) -> str:
 
 def _write_bytes(path: Path, content: bytes) -> None:
     path.write_bytes(content)
-
-
-def _write_text(path: Path, text: str) -> None:
-    path.write_text(text, encoding="utf-8", newline="")

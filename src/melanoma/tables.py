@@ -74,8 +74,12 @@ def read_train(data_dir: Path) -> pd.DataFrame:
     return read_labelled(train_csv(data_dir))
 
 
-def read_labelled(path: Path) -> pd.DataFrame:
-    """Read and check a training table wherever it is: the competition's, or another year's.
+def read_labelled(path: Path, columns: Sequence[str] = (IMAGE_NAME, TARGET)) -> pd.DataFrame:
+    """Read and check a table with targets wherever it is: the competition's, or another year's.
+
+    Args:
+        path: The table.
+        columns: Those it must have, image_name and target among them.
 
     Returns:
         As `read_train`.
@@ -83,7 +87,7 @@ def read_labelled(path: Path) -> pd.DataFrame:
     Raises:
         TableError: As `read_train`.
     """
-    table = read_table(path, [IMAGE_NAME, TARGET])
+    table = read_table(path, columns)
     check_image_names(table, path)
     table[TARGET] = _parse_targets(table, path)
     return table
@@ -186,7 +190,12 @@ def check_image_names(table: pd.DataFrame, path: Path) -> None:
         )
 
 
-def check_probabilities(table: pd.DataFrame, column: str, path: Path) -> None:
+def check_probabilities(
+    table: pd.DataFrame,
+    column: str,
+    path: Path,
+    remedy: str = "Predict that fold again with --overwrite.",
+) -> None:
     """Check that a column holds finite numbers in [0, 1].
 
     Raises:
@@ -197,7 +206,7 @@ def check_probabilities(table: pd.DataFrame, column: str, path: Path) -> None:
     if wrong.any():
         raise TableError(
             f"{path}: {column} of {name_values(table.loc[wrong], column)} is not a number "
-            "between 0 and 1. Predict that fold again with --overwrite."
+            f"between 0 and 1. {remedy}"
         )
 
 

@@ -1,0 +1,46 @@
+"""Several runs' predictions of the same images, side by side."""
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import pandas as pd
+
+from melanoma.ensemble.methods import Codes
+from melanoma.metrics.checks import Floats
+from melanoma.tables import FOLD, TARGET, patients_of
+
+
+@dataclass(frozen=True)
+class Predictions:
+    """What is blended.
+
+    Attributes:
+        names: Of the runs, all different.
+        table: A row per image that was predicted out of fold: image_name, patient_id, fold, target.
+        oof: Shape (n_runs, n_rows), in [0, 1]: by the network that never saw the image's fold.
+        test_names: Of the test images, shape (n_test,); None without a test set.
+        test: Per run, shape (n_networks, n_test): by the network of each fold, or one line of what
+            is already averaged. Empty without a test set.
+    """
+
+    names: list[str]
+    table: pd.DataFrame
+    oof: Floats
+    test_names: "pd.Series[str] | None" = None
+    test: tuple[Floats, ...] = ()
+
+    @cached_property
+    def targets(self) -> Codes:
+        """Shape (n_rows,), 0 or 1."""
+        return self.table[TARGET].to_numpy(dtype=np.int64)
+
+    @cached_property
+    def folds(self) -> Codes:
+        """Shape (n_rows,)."""
+        return self.table[FOLD].to_numpy(dtype=np.int64)
+
+    @cached_property
+    def patients(self) -> Codes:
+        """Shape (n_rows,), numbered; an image without a patient is a patient of its own."""
+        return pd.factorize(patients_of(self.table), sort=True)[0].astype(np.int64)

@@ -1,0 +1,107 @@
+"""Reading runs: their folds' predictions, with the tables they were made from."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from melanoma.ensemble.alignment import positions_of
+from melanoma.ensemble.oof import read_oof
+from melanoma.ensemble.sources import Source
+from melanoma.errors import RunError, name_some
+from melanoma.folds.files import read_folds
+from melanoma.metrics.checks import Floats
+from melanoma.run_folder import RunFolder
+from melanoma.tables import (
+    FOLD,
+    IMAGE_NAME,
+    PREDICTION,
+    PREDICTION_COLUMNS,
+    check_image_names,
+    check_probabilities,
+    read_sample_submission,
+    read_table,
+    sample_submission_csv,
+    test_csv,
+)
+
+
+def read_runs(run_dirs: Sequence[Path], data_dir: Path | None = None) -> list[Source]:
+    """Read the predictions of runs, all their folds finished.
+
+    Args:
+        run_dirs: The folders that scripts/train_folds.py wrote.
+        data_dir: The competition folder; by default where each run's configuration says it was.
+
+    Raises:
+        RunError: If a folder is no run, or folds are missing.
+        TableError: If a table has missing, unknown or repeated images, or values that are no
+            probabilities.
+    """
+    tables: dict[tuple[Path, Path, str], pd.DataFrame] = {}
+    forms: dict[Path, pd.DataFrame | None] = {}
+    sources = []
+    for path in run_dirs:
+        run = RunFolder(path)
+        settings = run.read_config()["data"]
+        folder = data_dir or Path(settings["data_dir"])
+        made_from = folder, Path(settings["folds_csv"]), settings.get("fold_column", FOLD)
+        # Runs mostly share their tables, which are read once.
+        if made_from not in tables:
+            tables[made_from] = read_folds(made_from[1], folder, made_from[2])
+        if folder not in forms:
+            forms[folder] = read_sample_submission(folder)
+        sources.append(_read_run(run, tables[made_from], forms[folder], folder))
+    return sources
+
+
+def _read_run(
+    run: RunFolder, train: pd.DataFrame, form: pd.DataFrame | None, data_dir: Path
+) -> Source:
+    oof = read_oof(run, train)
+    folds = [run.fold(int(number)) for number in sorted(train[FOLD].unique())]
+    oof_files = [fold.oof_csv for fold in folds]
+    test_files = _test_files(run, [fold.test_csv for fold in folds], data_dir)
+    if not test_files:
+        return Source(run.path, oof, files=tuple(oof_files), data_dir=data_dir)
+    if form is None:
+        wanted_by, wanted = str(test_files[0]), _first_names(test_files[0])
+        remedy = (
+            "Folds that predict different images cannot be averaged: predict them again with "
+            "scripts/predict_folds.py --overwrite."
+        )
+    else:
+        wanted_by, wanted = str(sample_submission_csv(data_dir)), form[IMAGE_NAME]
+        remedy = (
+            "Check that test.csv and sample_submission.csv belong together, then predict again with "
+            "scripts/predict_folds.py --overwrite."
+        )
+    networks = [_read_test(path, wanted, wanted_by, remedy) for path in test_files]
+    files = (*oof_files, *test_files)
+    return Source(run.path, oof, wanted, np.array(networks), files, data_dir)
+
+
+def _test_files(run: RunFolder, paths: list[Path], data_dir: Path) -> list[Path]:
+    absent = [path for path in paths if not path.is_file()]
+    if len(absent) == len(paths) and not test_csv(data_dir).exists():
+        return []
+    if absent:
+        raise RunError(
+            f"no test predictions {name_some(absent)}. Predict them, with test.csv and its images "
+            f"in {data_dir}: scripts/predict_folds.py --run-dir {run.path}"
+        )
+    return paths
+
+
+def _first_names(path: Path) -> "pd.Series[str]":
+    table = read_table(path, PREDICTION_COLUMNS)
+    check_image_names(table, path)
+    return table[IMAGE_NAME]
+
+
+def _read_test(path: Path, wanted: "pd.Series[str]", wanted_by: str, remedy: str) -> Floats:
+    table = read_table(path, PREDICTION_COLUMNS)
+    positions = positions_of(wanted, table, path, wanted_by, remedy)
+    check_probabilities(table, PREDICTION, path)
+    return table[PREDICTION].to_numpy(dtype=np.float64)[positions]

@@ -1,0 +1,109 @@
+"""Where predictions come from, and joining several sources of the same images."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from melanoma.ensemble.alignment import positions_of
+from melanoma.ensemble.methods import METHODS
+from melanoma.ensemble.predictions import Predictions
+from melanoma.ensemble.table import RUN
+from melanoma.errors import ConfigError, TableError, name_some
+from melanoma.metrics.checks import Floats
+from melanoma.tables import FOLD, IMAGE_NAME, PREDICTION, TARGET
+
+_REMEDY = "Blend only what was made on the same train.csv and folds, or leave it out."
+
+
+@dataclass(frozen=True)
+class Source:
+    """The predictions of one run, or of one model made elsewhere.
+
+    Attributes:
+        path: The run folder or the table, as the user gave it.
+        oof: The columns of `oof.csv`.
+        test_names: Of the test images; None without a test set.
+        test: Shape (n_networks, n_test), in [0, 1]; None without a test set.
+        files: What was read.
+        data_dir: The competition folder, where it is known.
+    """
+
+    path: Path
+    oof: pd.DataFrame
+    test_names: "pd.Series[str] | None" = None
+    test: Floats | None = None
+    files: tuple[Path, ...] = ()
+    data_dir: Path | None = None
+
+
+def join_sources(sources: Sequence[Source]) -> Predictions:
+    """Put the predictions of several sources side by side, in the order of the first.
+
+    Where one source has no test predictions, there are none of the blend.
+
+    Raises:
+        TableError: If two sources differ in their images, folds or targets.
+    """
+    first = sources[0]
+    with_test = all(source.test is not None for source in sources)
+    return Predictions(
+        names=names_of([source.path for source in sources]),
+        table=first.oof.drop(columns=PREDICTION),
+        oof=np.array([_align_oof(source, first) for source in sources]),
+        test_names=first.test_names if with_test else None,
+        test=tuple(_align_test(source, first) for source in sources) if with_test else (),
+    )
+
+
+def names_of(paths: Sequence[Path]) -> list[str]:
+    """Short names that tell paths apart: their last parts where these differ.
+
+    >>> names_of([Path("runs/a"), Path("runs/b")]), names_of([Path("1/oof.csv"), Path("2/oof.csv")])
+    (['a', 'b'], ['1/oof.csv', '2/oof.csv'])
+    """
+    short = [path.name for path in paths]
+    clash = len(set(short)) < len(short) or any(name in (*METHODS, RUN, "") for name in short)
+    return [str(path) for path in paths] if clash else short
+
+
+def check_given_once(paths: Sequence[Path], option: str) -> None:
+    """Check that no path is given twice, however it is written.
+
+    Raises:
+        ConfigError: Naming those that are.
+    """
+    resolved = [path.resolve() for path in paths]
+    twice = {str(path) for path, real in zip(paths, resolved) if resolved.count(real) > 1}
+    if twice:
+        raise ConfigError(
+            f"{option}: {name_some(sorted(twice))} given twice, which would count twice. Give each "
+            "once; --weights can make it count for more."
+        )
+
+
+def _align_oof(source: Source, first: Source) -> Floats:
+    wanted_by = f"{first.path}, out of fold"
+    positions = positions_of(first.oof[IMAGE_NAME], source.oof, source.path, wanted_by, _REMEDY)
+    rows = source.oof.iloc[positions] if source is not first else source.oof
+    for column in (FOLD, TARGET):
+        differing = np.flatnonzero(rows[column].to_numpy() != first.oof[column].to_numpy())
+        if len(differing):
+            values = zip(rows[IMAGE_NAME].iloc[differing], rows[column].iloc[differing])
+            raise TableError(
+                f"{source.path}: {column} of {name_some(f'{name} ({v})' for name, v in values)} "
+                f"is another than in {first.path}. {_REMEDY}"
+            )
+    return rows[PREDICTION].to_numpy(dtype=np.float64)
+
+
+def _align_test(source: Source, first: Source) -> Floats:
+    names, wanted = source.test_names, first.test_names
+    if source.test is None or names is None or wanted is None:
+        raise ValueError(f"{source.path} or {first.path} has no test predictions")
+    table = names.to_frame(IMAGE_NAME)
+    path = source.path
+    positions = positions_of(wanted, table, path, f"{first.path}, on test images", _REMEDY)
+    return source.test[:, positions]
