@@ -18,6 +18,7 @@ LISTS = {
 }
 SWITCHES = {
     "context": "correct by the patient's other images, if that is better beyond noise",
+    "allow_missing_folds": "build from the folds that are finished",
     "overwrite": "replace files that another command wrote",
 }
 

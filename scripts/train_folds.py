@@ -9,6 +9,7 @@ from melanoma.command_line import script
 from melanoma.training.config import parse_config
 from melanoma.training.launch import parse_folds, train_folds
 from melanoma.training.learning_rate import find_learning_rate
+from melanoma.training.memory import find_batch_size
 
 
 @script
@@ -17,8 +18,10 @@ def main(arguments: list[str]) -> None:
     if config.find_lr:
         found = find_learning_rate(config, parse_folds(config)[0])
         print(f"{found.picture}: suggested --model.learning_rate {found.learning_rate:.2g}")
-    else:
-        print(train_folds(config))
+    elif config.find_batch_size:
+        print(f"suggested --data.batch_size {find_batch_size(config, parse_folds(config)[0])}")
+    elif run_dir := train_folds(config):
+        print(run_dir)
 
 
 if __name__ == "__main__":

@@ -1,6 +1,7 @@
 """What every script shares: option names, errors as one message, exit codes."""
 
 import sys
+import time
 from collections.abc import Callable, Sequence
 from functools import wraps
 from typing import Protocol
@@ -9,6 +10,9 @@ from melanoma.errors import MelanomaError
 
 USER_ERROR = 2
 INTERRUPTED = 130
+
+# When the script was started, by `time.monotonic()`: the first thing that every script imports.
+STARTED = time.monotonic()
 
 
 class Main(Protocol):

@@ -19,6 +19,7 @@ _FREE_SETTINGS = {
     "resume",
     "logger",
     "photographs",
+    "checkpoint_every_n_steps",
     "data.data_dir",
     "data.folds_csv",
     "data.external_csv",
@@ -69,6 +70,11 @@ class FoldFolder:
     def is_done(self) -> bool:
         """Whether the fold is finished."""
         return self.done_json.is_file()
+
+    @property
+    def is_begun(self) -> bool:
+        """Whether training has left a state from which it goes on."""
+        return self.last_checkpoint.is_file()
 
     @property
     def is_predicted(self) -> bool:

@@ -193,7 +193,8 @@ def test_columns_that_cannot_be_used_end_before_training(
 def test_a_fold_in_its_own_process(competition: Path, folds_csv: Path) -> None:
     (competition / "test.csv").unlink()  # so that nothing is predicted afterwards
     config = tiny_config(competition, folds_csv, "--fold=1", "--trainer.max_epochs=1")
-    run = RunFolder(train_folds(config))
+    train_folds(config)
+    run = RunFolder(config.run_dir)
     assert run.finished_folds() == [1]
     assert pd.read_csv(run.fold(1).oof_csv)["fold"].eq(1).all()
 
@@ -204,7 +205,8 @@ def test_several_devices_judge_the_whole_fold_and_predict_every_image_once(
     # 19 validation images on two devices: one is evaluated twice, and must count once.
     options = ("--trainer.devices=2", "--trainer.strategy=ddp", "--data.batch_size=2")
     config = tiny_config(competition, folds_csv, "--trainer.max_epochs=1", *options)
-    run = RunFolder(train_folds(config))
+    train_folds(config)
+    run = RunFolder(config.run_dir)
     oof = pd.read_csv(run.fold(0).oof_csv)
     folds = pd.read_csv(folds_csv)
     assert oof["image_name"].tolist() == folds.loc[folds["fold"] == 0, "image_name"].tolist()
@@ -232,7 +234,8 @@ def test_folds_side_by_side_leave_what_folds_one_by_one_do(
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
     options = ("--trainer.max_epochs=1", "--fold=all")
     config = tiny_config(competition, folds_csv, *options, "--parallel_folds=2")
-    side_by_side = _tables_of(RunFolder(train_folds(config)))
+    train_folds(config)
+    side_by_side = _tables_of(RunFolder(config.run_dir))
     for fold in (0, 1):
         RunFolder(config.run_dir).fold(fold).clear()
         train_fold(tiny_config(competition, folds_csv, *options), fold)

@@ -25,6 +25,7 @@ class Options:
         method: Of the blend.
         weights: Of the runs, then of the tables; empty where none are given.
         context: Whether to try the context of the patient.
+        allow_missing_folds: Whether runs may lack folds.
     """
 
     run_dir: tuple[Path, ...]
@@ -33,6 +34,7 @@ class Options:
     method: MethodChoice
     weights: tuple[float, ...]
     context: bool
+    allow_missing_folds: bool = False
 
     @property
     def only_submissions(self) -> bool:

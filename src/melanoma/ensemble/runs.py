@@ -27,12 +27,15 @@ from melanoma.tables import (
 )
 
 
-def read_runs(run_dirs: Sequence[Path], data_dir: Path | None = None) -> list[Source]:
+def read_runs(
+    run_dirs: Sequence[Path], data_dir: Path | None = None, allow_missing_folds: bool = False
+) -> list[Source]:
     """Read the predictions of runs, all their folds finished.
 
     Args:
         run_dirs: The folders that scripts/train_folds.py wrote.
         data_dir: The competition folder; by default where each run's configuration says it was.
+        allow_missing_folds: Take what is finished; the images of other folds are left out.
 
     Raises:
         RunError: If a folder is no run, or folds are missing.
@@ -52,8 +55,21 @@ def read_runs(run_dirs: Sequence[Path], data_dir: Path | None = None) -> list[So
             tables[made_from] = read_folds(made_from[1], folder, made_from[2])
         if folder not in forms:
             forms[folder] = read_sample_submission(folder)
-        sources.append(_read_run(run, tables[made_from], forms[folder], folder))
+        train = tables[made_from]
+        if allow_missing_folds:
+            train = _of_finished_folds(run, train)
+        sources.append(_read_run(run, train, forms[folder], folder))
     return sources
+
+
+def _of_finished_folds(run: RunFolder, train: pd.DataFrame) -> pd.DataFrame:
+    finished = train[train[FOLD].isin(run.finished_folds())]
+    if finished.empty:
+        raise RunError(
+            f"{run.path}: no fold is finished, so there is nothing to build from. Train with "
+            f"scripts/train_folds.py --config {run.config_yaml} --fold all."
+        )
+    return finished
 
 
 def _read_run(

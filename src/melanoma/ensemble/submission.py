@@ -89,6 +89,7 @@ def build_submission(
     data_dir: Path | None = None,
     out_dir: Path | None = None,
     previous: Path | None = None,
+    allow_missing_folds: bool = False,
     overwrite: bool = False,
 ) -> Submission:
     """Blend the predictions of runs, say what the blend is worth, and write it.
@@ -109,6 +110,7 @@ def build_submission(
         out_dir: Where oof.csv, submission.csv and submission.json go; by default into the folder of
             an only run, else runs/blend.
         previous: An earlier submission to correlate with.
+        allow_missing_folds: Build from the folds that are finished, and say how many they are.
         overwrite: Replace files that another command wrote.
 
     Raises:
@@ -119,6 +121,7 @@ def build_submission(
             their images, folds or targets.
     """
     options = check_options(run_dir, oof, submissions, method, weights, context)
+    options = replace(options, allow_missing_folds=allow_missing_folds)
     out_dir = out_dir or options.out_dir()
     check_out_dir(out_dir, options.as_dict(), overwrite)
     if previous is not None:
@@ -160,6 +163,8 @@ def _blend_sources(options: Options, data_dir: Path | None) -> _Made:
             "with --submissions, or leave it out."
         )
     folds = np.unique(predictions.folds).tolist()
+    if options.allow_missing_folds:
+        blended.notes.append(f"rests on {len(folds)} finished fold(s): {name_some(folds)}.")
     files = [file for source in sources for file in source.files]
     return _Made(
         blended,
@@ -173,7 +178,7 @@ def _blend_sources(options: Options, data_dir: Path | None) -> _Made:
 
 
 def _read_sources(options: Options, data_dir: Path | None) -> list[Source]:
-    sources = read_runs(options.run_dir, data_dir)
+    sources = read_runs(options.run_dir, data_dir, options.allow_missing_folds)
     sources += [read_oof_table(path) for path in options.oof]
     if not options.submissions:
         return sources

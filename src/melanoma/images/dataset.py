@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Iterator, Sequence
+from itertools import islice
 from pathlib import Path
 from typing import Any, NamedTuple, TypedDict, cast
 
@@ -150,8 +151,15 @@ class DrawSampler(DistributedSampler[Draw]):
     ) -> None:
         super().__init__(dataset, **options)
         self.weights = None if weights is None else weights / weights.sum()
+        self.n_skipped = 0
 
     def __iter__(self) -> Iterator[Draw]:
+        """The draws of the epoch; once without the first `n_skipped`, to go on within an epoch."""
+        skipped, self.n_skipped = self.n_skipped, 0
+        return islice(self.all_draws(), skipped, None)
+
+    def all_draws(self) -> Iterator[Draw]:
+        """The draws of the epoch from its start."""
         rows = super().__iter__() if self.weights is None else self._drawn(self.weights)
         return (Draw(self.epoch, int(cast(int, row))) for row in rows)
 

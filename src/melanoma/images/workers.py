@@ -2,6 +2,8 @@
 
 import gc
 import os
+from collections.abc import Iterator
+from typing import Any
 
 import cv2
 import torch
@@ -24,19 +26,42 @@ def default_workers() -> int:
     return min(_MOST_WORKERS, len(available_cores()))
 
 
+class ResumableLoader(DataLoader[Batch]):
+    """A data loader that can go on within an epoch."""
+
+    def __iter__(self) -> Iterator[Batch]:  # type: ignore[override]
+        # A generator: workers are asked for nothing before the sampler has been told the epoch.
+        yield from super().__iter__()
+
+    def leave_out(self, n_batches: int) -> None:
+        """Leave out the first batches of the next epoch that is served, once."""
+        sampler: Any = self.sampler
+        sampler.n_skipped = n_batches * (self.batch_size or 1)
+
+    def state_dict(self) -> dict[str, int]:
+        """Nothing: `leave_out` is told. Lightning takes it as the sign that it can go on."""
+        return {}
+
+    def load_state_dict(self, state: dict[str, int]) -> None:
+        """As `state_dict`."""
+
+
 def create_loader(
     dataset: Dataset[Batch],
     sampler: DrawSampler,
     batch_size: int,
     num_workers: int,
-    drop_last: bool = False,
+    training: bool = False,
 ) -> DataLoader[Batch]:
-    """The one way in which loaders are made; fewer photographs than a batch are a smaller batch."""
-    return DataLoader(
+    """The one way in which loaders are made; fewer photographs than a batch are a smaller batch.
+
+    In training the odd last batch is dropped.
+    """
+    return (ResumableLoader if training else DataLoader)(
         dataset,
         batch_size=min(batch_size, len(sampler)),
         sampler=sampler,
-        drop_last=drop_last,
+        drop_last=training,
         num_workers=num_workers,
         persistent_workers=num_workers > 0,
         pin_memory=torch.cuda.is_available(),

@@ -160,6 +160,10 @@ class MelanomaModule(pl.LightningModule):
         logits = self.network(self.network.normalise(image), metadata)
         return self.target.log_odds(logits)
 
+    def on_train_start(self) -> None:
+        """As at the start of an epoch, which a resume within an epoch does not come to."""
+        self.on_train_epoch_start()
+
     def on_train_epoch_start(self) -> None:
         """Hold the backbone still in the first epochs if asked."""
         if self.hparams["freeze_epochs"]:

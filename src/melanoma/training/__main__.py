@@ -7,7 +7,8 @@ from lightning.pytorch.utilities.exceptions import SIGTERMException
 from melanoma.command_line import script
 from melanoma.training.config import parse_config
 from melanoma.training.fold import train_fold
-from melanoma.training.processes import TERMINATED, end_with_launcher
+from melanoma.training.processes import STOPPED, TERMINATED, end_with_launcher
+from melanoma.training.stopping import TrainingStopped
 
 
 @script
@@ -16,6 +17,8 @@ def main(arguments: list[str]) -> int:
     config = parse_config(arguments)
     try:
         result = train_fold(config, int(config.folds))
+    except TrainingStopped:
+        return STOPPED
     except SIGTERMException:
         return TERMINATED  # Lightning would leave 0, as of a fold that is finished
     if result:

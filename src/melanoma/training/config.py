@@ -1,5 +1,7 @@
 """The configuration of a run: the signatures of the data module, the module and the Trainer."""
 
+import re
+from argparse import SUPPRESS
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -19,7 +21,8 @@ _OF_THE_RUN = {"fold", "seed", "image_size_px", "metadata_statistics"}
 _OF_THE_RUN |= {"with_diagnoses", "with_metadata"}
 
 # What one call is asked to do, as opposed to what the run is: not part of config.yaml.
-_CALL_OPTIONS = ("config", "fold", "overwrite", "find_lr", "parallel_folds")
+_CALL_OPTIONS = ["config", "fold", "overwrite", "find_lr", "find_batch_size", "parallel_folds"]
+_CALL_OPTIONS += ["time_budget", "deadline"]
 
 
 @dataclass(frozen=True)
@@ -38,6 +41,11 @@ class RunConfig:
         logger: `csv`, `tensorboard`, `wandb`, several separated by commas.
         photographs: How many validation photographs are drawn after each epoch; 0 for none.
         find_lr: Whether a learning rate is looked for instead of training.
+        find_batch_size: Whether the largest batch that fits is looked for instead of training.
+        time_budget_s: Seconds that the whole call may take; None for no limit.
+        deadline: When a fold has to have stopped, by `time.monotonic()`, which all processes of a
+            machine share; None for never. Set by the launcher.
+        checkpoint_every_n_steps: Steps between checkpoints within an epoch; None for none.
         parallel_folds: How many folds are trained side by side; None for what is best here.
         data, model, trainer: Arguments of MelanomaDataModule, MelanomaModule and Trainer.
         resolved: All of it that makes the run, as YAML.
@@ -53,6 +61,10 @@ class RunConfig:
     logger: str
     photographs: int
     find_lr: bool
+    find_batch_size: bool
+    time_budget_s: float | None
+    deadline: float | None
+    checkpoint_every_n_steps: int | None
     parallel_folds: int | None
     data: dict[str, Any]
     model: dict[str, Any]
@@ -116,6 +128,24 @@ def config_parser() -> ArgumentParser:
         "--find_lr", action="store_true", help="suggest a learning rate instead of training"
     )
     parser.add_argument(
+        "--find_batch_size",
+        action="store_true",
+        help="suggest the largest --data.batch_size that fits instead of training",
+    )
+    parser.add_argument(
+        "--time_budget",
+        type=str | None,
+        default=None,
+        help="of the whole call, such as 8h30m, 45m or 90s: stops in time, and can be resumed",
+    )
+    parser.add_argument("--deadline", type=float | None, default=None, help=SUPPRESS)
+    parser.add_argument(
+        "--checkpoint_every_n_steps",
+        type=int | None,
+        default=None,
+        help="write last.ckpt within epochs too; default: after each epoch",
+    )
+    parser.add_argument(
         "--parallel_folds",
         type=int | None,
         default=None,
@@ -151,6 +181,10 @@ def parse_config(arguments: list[str]) -> RunConfig:
         logger=parsed.logger,
         photographs=parsed.photographs,
         find_lr=parsed.find_lr,
+        find_batch_size=parsed.find_batch_size,
+        time_budget_s=parse_duration(parsed.time_budget) if parsed.time_budget else None,
+        deadline=parsed.deadline,
+        checkpoint_every_n_steps=parsed.checkpoint_every_n_steps,
         parallel_folds=parsed.parallel_folds,
         data=parsed.data.as_dict(),
         model=parsed.model.as_dict(),
@@ -161,6 +195,26 @@ def parse_config(arguments: list[str]) -> RunConfig:
     return config
 
 
+def parse_duration(text: str) -> float:
+    """Seconds of a duration such as 8h30m, 45m, 90s or 5400.
+
+    Raises:
+        ConfigError: If it is not understood, or not above zero.
+
+    >>> parse_duration("8h30m"), parse_duration("90s"), parse_duration("5400")
+    (30600.0, 90.0, 5400.0)
+    """
+    found = re.fullmatch(r"(?:(\d+)h)?(?:(\d+)m)?(?:(\d+)s?)?", text.strip().lower())
+    hours, minutes, seconds = (int(part or 0) for part in found.groups()) if found else (0, 0, 0)
+    total = 3600.0 * hours + 60 * minutes + seconds
+    if total <= 0:
+        raise ConfigError(
+            f"--time_budget {text}: not understood. Give hours, minutes and seconds, such as 8h30m, "
+            "45m or 90s."
+        )
+    return total
+
+
 def _check_settings(config: RunConfig) -> None:
     patience = config.early_stopping_patience
     if patience is not None and patience < 1:
@@ -169,6 +223,9 @@ def _check_settings(config: RunConfig) -> None:
         raise ConfigError(f"--top_k {config.top_k}: must be at least 1.")
     if config.photographs < 0:
         raise ConfigError(f"--photographs {config.photographs}: must not be negative.")
+    every = config.checkpoint_every_n_steps
+    if every is not None and every < 1:
+        raise ConfigError(f"--checkpoint_every_n_steps {every}: must be at least 1.")
     if config.parallel_folds is not None and config.parallel_folds < 1:
         raise ConfigError(f"--parallel_folds {config.parallel_folds}: must be at least 1.")
     parse_loggers(config.logger)

@@ -17,6 +17,7 @@ from melanoma.run_folder import FoldFolder, RunFolder
 from melanoma.tables import OOF_COLUMNS, PREDICTION, TARGET, train_csv
 from melanoma.training.acceleration import Acceleration, accelerate
 from melanoma.training.config import RunConfig
+from melanoma.training.memory import memory_explained
 from melanoma.training.noise import silence_known_noise
 from melanoma.training.trainer import MONITORED, create_trainer
 
@@ -30,12 +31,14 @@ class FoldResult:
         auc: Area under the ROC curve of the validation images, by the best checkpoint.
         best_epoch: The epoch of that checkpoint, counted from 1.
         seconds: Wall time of the whole fold in this process.
+        predict_seconds: Of it, for predicting the validation images.
     """
 
     fold: int
     auc: float
     best_epoch: int
     seconds: float
+    predict_seconds: float
 
 
 def train_fold(config: RunConfig, fold: int) -> FoldResult | None:
@@ -50,6 +53,7 @@ def train_fold(config: RunConfig, fold: int) -> FoldResult | None:
 
     Raises:
         MelanomaError: If tables, photographs or settings cannot be used.
+        TrainingStopped: If the time is up, or the process was asked to end: all is written.
     """
     started = time.monotonic()
     silence_known_noise()
@@ -60,7 +64,7 @@ def train_fold(config: RunConfig, fold: int) -> FoldResult | None:
     data.prepare_data()
     data.setup()
     module = config.module(data)
-    trainer = create_trainer(config, fold, data)
+    trainer = create_trainer(config, fold, data, config.deadline)
     resume_from = _checkpoint_to_resume(folder) if config.resume else None
     acceleration = accelerate(module, trainer, data, config)
     _print_start(trainer, config, data, acceleration, resume_from)
@@ -68,12 +72,15 @@ def train_fold(config: RunConfig, fold: int) -> FoldResult | None:
         report = module.load_pretrained_weights()
         if trainer.is_global_zero and report.loaded:
             print(report.as_text(), flush=True)
-    trainer.fit(module, datamodule=data, ckpt_path=resume_from, weights_only=True)
+    with memory_explained(config):
+        trainer.fit(module, datamodule=data, ckpt_path=resume_from, weights_only=True)
     if trainer.fast_dev_run:  # type: ignore[attr-defined]
         return None
+    predicting = time.monotonic()
     _predict_with_best(trainer, module, data, folder)
     trainer.strategy.barrier("predictions are written")
-    return _finish(data, folder, started) if trainer.is_global_zero else None
+    predict_seconds = time.monotonic() - predicting
+    return _finish(data, folder, started, predict_seconds) if trainer.is_global_zero else None
 
 
 def _print_start(
@@ -112,7 +119,9 @@ def _predict_with_best(
     trainer.predict(module, dataloaders=data.val_dataloader(), return_predictions=False)
 
 
-def _finish(data: MelanomaDataModule, folder: FoldFolder, started: float) -> FoldResult:
+def _finish(
+    data: MelanomaDataModule, folder: FoldFolder, started: float, predict_seconds: float
+) -> FoldResult:
     oof = pd.read_csv(folder.oof_csv, usecols=OOF_COLUMNS)
     metrics = pd.read_csv(folder.metrics_csv)
     result = FoldResult(
@@ -120,6 +129,7 @@ def _finish(data: MelanomaDataModule, folder: FoldFolder, started: float) -> Fol
         auc=auc(oof[TARGET], oof[PREDICTION]),
         best_epoch=int(metrics["epoch"].to_numpy()[metrics[MONITORED].argmax()]) + 1,
         seconds=time.monotonic() - started,
+        predict_seconds=predict_seconds,
     )
     write_json(folder.done_json, _done(result, data, folder))
     return result
@@ -133,6 +143,7 @@ def _done(result: FoldResult, data: MelanomaDataModule, folder: FoldFolder) -> d
         "auc": result.auc,
         "best_epoch": result.best_epoch,
         "seconds": round(result.seconds, 1),
+        "predict_seconds": round(result.predict_seconds, 3),
         **{name: sha256_of(path) for name, path in inputs.items()},
         "files": {path.name: sha256_of(path) for path in made},
     }

@@ -1,5 +1,6 @@
 """Training the folds of a run, one process each, and predicting the test photographs with them."""
 
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,21 +11,27 @@ from melanoma.models.backbones import check_backbone, check_image_size
 from melanoma.models.weights import check_weights
 from melanoma.run_folder import RunFolder
 from melanoma.tables import FOLD, test_csv, train_csv
+from melanoma.training.budget import TimeBudget
 from melanoma.training.config import RunConfig
-from melanoma.training.processes import WHOLE_MACHINE, Job, run_processes
+from melanoma.training.processes import STOPPED, WHOLE_MACHINE, Job, run_processes
 from melanoma.training.shares import divide_machine
 
 ALL_FOLDS = "all"
+# A fold that could not train longer than this is not begun: its process takes that long to start.
+SHORTEST_FOLD_S = 15.0
 
 
-def train_folds(config: RunConfig) -> Path:
+def train_folds(config: RunConfig) -> Path | None:
     """Check everything, train the folds asked for that are not finished, then predict the test set.
 
     Folds never share a process: Lightning's launchers run the script again for each further
     device, which would repeat a loop over folds, and a device left in a bad state ends with it.
 
+    Where the time budget ends it, or Ctrl-C or SIGTERM, folds stop with a checkpoint from which the
+    same call goes on, and a line says what is missing.
+
     Returns:
-        The run folder.
+        The run folder; None where something is missing.
 
     Raises:
         MelanomaError: If tables, photographs or settings cannot be used, the run folder holds
@@ -40,12 +47,42 @@ def train_folds(config: RunConfig) -> Path:
     for fold in asked:
         if fold in kept:
             print(f"fold {fold} is finished and skipped; --overwrite repeats it", flush=True)
-    to_train = [fold for fold in asked if fold not in kept]
-    codes = run_processes(_jobs(config, run, to_train, side_by_side=len(shares) > 1), shares)
-    _check_ended_well(run, codes)
-    if test_csv(Path(config.data["data_dir"])).exists():
-        _predict_test_set(run, asked)
-    return config.run_dir
+    budget = TimeBudget(config.time_budget_s, Path(config.data["data_dir"]))
+    try:
+        to_train = [fold for fold in asked if fold not in kept]
+        jobs = _jobs(config, run, to_train, budget, side_by_side=len(shares) > 1)
+        codes = run_processes(jobs, shares, budget.deadline)
+        _check_ended_well(run, codes)
+        if test_csv(Path(config.data["data_dir"])).exists():
+            _predict_test_set(run, asked, budget)
+    except KeyboardInterrupt:
+        print(flush=True)
+    if config.trainer.get("fast_dev_run") or not (missing := _missing(config, run, asked)):
+        return config.run_dir
+    print(
+        f"stopped: {missing}. The same command goes on from there; scripts/build_submission.py "
+        f"--run-dir {run.path} --allow-missing-folds makes a submission of what is finished.",
+        flush=True,
+    )
+    return None
+
+
+def _missing(config: RunConfig, run: RunFolder, asked: list[int]) -> str:
+    """What a call that was ended early has left to do, for a sentence."""
+    finished = [fold for fold in asked if run.fold(fold).is_done]
+    begun = [fold for fold in asked if fold not in finished and run.fold(fold).is_begun]
+    others = [fold for fold in asked if fold not in finished and fold not in begun]
+    has_test_set = test_csv(Path(config.data["data_dir"])).exists()
+    unpredicted = [fold for fold in finished if has_test_set and not run.fold(fold).is_predicted]
+    parts = [
+        (begun, "is trained in part"),
+        (others, "has not been begun"),
+        (unpredicted, "has no test predictions yet"),
+    ]
+    found = [f"fold {name_some(folds)} {what}" for folds, what in parts if folds]
+    if found:
+        found.insert(0, f"{len(finished)} of {len(asked)} folds finished")
+    return ", ".join(found)
 
 
 def check_inputs(config: RunConfig, fold: int) -> None:
@@ -115,18 +152,30 @@ def _hashes(config: RunConfig) -> dict[str, str]:
     return {name: sha256_of(path) for name, path in zip(names, tables)}
 
 
-def _jobs(config: RunConfig, run: RunFolder, folds: list[int], side_by_side: bool) -> Iterator[Job]:
+def _jobs(
+    config: RunConfig, run: RunFolder, folds: list[int], budget: TimeBudget, side_by_side: bool
+) -> Iterator[Job]:
     common = ["--config", str(run.config_yaml), f"--resume={str(config.resume).lower()}"]
     if side_by_side:  # what would be drawn over each other
         common += ["--trainer.enable_progress_bar=false", "--trainer.enable_model_summary=false"]
     for fold in folds:
+        to_predict = [run.fold(number) for number in run.finished_folds()]
+        deadline = budget.training_deadline(to_predict)
+        if deadline is not None and time.monotonic() + SHORTEST_FOLD_S > deadline:
+            return
         if config.overwrite:
             run.fold(fold).clear()
-        yield Job(f"fold {fold}", "melanoma.training", [*common, "--fold", str(fold)])
+        arguments = [*common, "--fold", str(fold)]
+        arguments += [] if deadline is None else [f"--deadline={deadline}"]
+        yield Job(f"fold {fold}", "melanoma.training", arguments)
 
 
 def _check_ended_well(run: RunFolder, codes: dict[str, int]) -> None:
-    stopped = [f"{name} stopped with exit code {code}" for name, code in codes.items() if code]
+    stopped = [
+        f"{name} stopped with exit code {code}"
+        for name, code in codes.items()
+        if code not in (0, STOPPED)
+    ]
     if stopped:
         raise RunError(
             f"{', '.join(stopped)}; the reason is above. What is finished stays in {run.path}; the "
@@ -134,15 +183,15 @@ def _check_ended_well(run: RunFolder, codes: dict[str, int]) -> None:
         )
 
 
-def _predict_test_set(run: RunFolder, folds: list[int]) -> None:
+def _predict_test_set(run: RunFolder, folds: list[int], budget: TimeBudget) -> None:
     # A trial run (--trainer.fast_dev_run) has finished none.
     ready = [fold for fold in folds if run.fold(fold).is_done and not run.fold(fold).is_predicted]
     if not ready:
         return
     arguments = ["--run_dir", str(run.path), "--fold", ",".join(map(str, ready))]
     job = Job("the prediction of the test set", "melanoma.prediction", arguments)
-    code = run_processes([job], [WHOLE_MACHINE])[job.name]
-    if code:
+    code = run_processes([job], [WHOLE_MACHINE], budget.deadline)[job.name]
+    if code not in (0, STOPPED):
         raise RunError(
             f"{job.name} stopped with exit code {code}; the reason is above. The folds are trained; "
             f"scripts/predict_folds.py --run-dir {run.path} goes on from there."

@@ -16,12 +16,18 @@ from typing import Any
 import melanoma
 
 # How long a process may take to end by itself: Lightning does so after the batch it is at.
-_GRACE_S = 10.0
+_GRACE_S = 30.0
 _POLL_S = 0.1
 _WATCH_S = 2.0
 _LAUNCHER = "MELANOMA_LAUNCHER_PID"
 # What a shell reports of a process that was ended by SIGTERM.
 TERMINATED = 128 + signal.SIGTERM
+# Of a fold that has stopped where it can go on (sysexits.h: try again later).
+STOPPED = 75
+
+
+class Terminated(KeyboardInterrupt):
+    """SIGTERM, which is answered as Ctrl-C is."""
 
 
 @dataclass(frozen=True)
@@ -55,7 +61,9 @@ class Job:
 WHOLE_MACHINE = Share()
 
 
-def run_processes(jobs: Iterable[Job], shares: list[Share]) -> dict[str, int]:
+def run_processes(
+    jobs: Iterable[Job], shares: list[Share], deadline: float | None = None
+) -> dict[str, int]:
     """Run jobs, at most as many at a time as there are shares.
 
     When one fails, those that run go on to their end, and no other is started. However this
@@ -64,6 +72,7 @@ def run_processes(jobs: Iterable[Job], shares: list[Share]) -> dict[str, int]:
     Args:
         jobs: Taken one by one, when a share is free.
         shares: Of the machine.
+        deadline: When all are ended, by `time.monotonic()`; None for never.
 
     Returns:
         The exit code of each job that was started, by its name.
@@ -79,6 +88,8 @@ def run_processes(jobs: Iterable[Job], shares: list[Share]) -> dict[str, int]:
                 if not running:
                     return codes
                 time.sleep(_POLL_S)
+                if deadline is not None and time.monotonic() > deadline:
+                    return codes | dict.fromkeys(running, STOPPED)
                 for name, (process, share) in list(running.items()):
                     if process.poll() is not None:
                         codes[name] = process.returncode
@@ -137,7 +148,7 @@ def _sigterm_as_exit() -> Iterator[None]:
         return
 
     def leave(_signal: int, _frame: FrameType | None) -> Any:
-        sys.exit(TERMINATED)
+        raise Terminated
 
     before = signal.signal(signal.SIGTERM, leave)
     try:

@@ -7,7 +7,6 @@ import lightning.pytorch as pl
 import pandas as pd
 from lightning.pytorch.callbacks import (
     Callback,
-    EarlyStopping,
     EMAWeightAveraging,
     LearningRateMonitor,
     ModelCheckpoint,
@@ -21,17 +20,22 @@ from melanoma.training.callbacks import EpochTable, PredictionTables
 from melanoma.training.config import RunConfig
 from melanoma.training.loggers import create_loggers
 from melanoma.training.photographs import ValidationPhotographs
+from melanoma.training.seeds import PlaceInEpoch, StepSeeds
+from melanoma.training.stopping import FiniteLoss, ResumableEarlyStopping, StopInTime
 
 MONITORED = "val_auc"
 
 
-def create_trainer(config: RunConfig, fold: int, data: MelanomaDataModule) -> pl.Trainer:
+def create_trainer(
+    config: RunConfig, fold: int, data: MelanomaDataModule, deadline: float | None = None
+) -> pl.Trainer:
     """The Lightning Trainer of one fold: the user's options, plus what the contract needs.
 
     Args:
         config: The run; its trainer options are passed on as they are.
         fold: Whose folder is written to.
         data: Set up, because the rows that will be predicted are known then.
+        deadline: When training has to have stopped, by `time.monotonic()`; None for never.
     """
     options = dict(config.trainer)
     folder = RunFolder(config.run_dir).fold(fold)
@@ -41,6 +45,9 @@ def create_trainer(config: RunConfig, fold: int, data: MelanomaDataModule) -> pl
         *_as_list(options.get("callbacks") or []),
         *([LearningRateMonitor("epoch")] if options["logger"] else []),
         *_callbacks(config, fold, folder, data),
+        # After the averaging of weights, before the checkpoints, which Lightning puts last.
+        FiniteLoss(folder.last_checkpoint, f"fold {fold}"),
+        StopInTime(folder.last_checkpoint, deadline, f"fold {fold}"),
     ]
     options["precision"] = precision_of(options)
     if options.get("enable_progress_bar") is None:
@@ -55,6 +62,8 @@ def _callbacks(
 ) -> list[Callback]:
     ema_decay = config.model["ema_decay"]
     callbacks: list[Callback] = [
+        StepSeeds(config.seed + fold),
+        PlaceInEpoch(),
         EpochTable(folder.metrics_csv, f"fold {fold}"),
         PredictionTables([(folder.oof_csv, _rows_to_predict(data, fold))]),
         # Two, because Lightning's `save_last` saves only when the best one has changed.
@@ -71,6 +80,8 @@ def _callbacks(
             folder.path, filename=folder.last_checkpoint.stem, enable_version_counter=False
         ),
     ]
+    if config.checkpoint_every_n_steps is not None:
+        callbacks.append(_step_checkpoints(folder, config.checkpoint_every_n_steps))
     if config.top_k > 1:
         callbacks.append(_top_checkpoints(folder, config.top_k))
     if ema_decay is not None:
@@ -84,7 +95,7 @@ def _callbacks(
         )
     if config.early_stopping_patience is not None:
         callbacks.append(
-            EarlyStopping(MONITORED, patience=config.early_stopping_patience, mode="max")
+            ResumableEarlyStopping(MONITORED, patience=config.early_stopping_patience, mode="max")
         )
     return callbacks
 
@@ -101,6 +112,15 @@ def _top_checkpoints(folder: FoldFolder, top_k: int) -> ModelCheckpoint:
         monitor=MONITORED,
         mode="max",
         save_top_k=top_k,
+    )
+
+
+def _step_checkpoints(folder: FoldFolder, n_steps: int) -> ModelCheckpoint:
+    return ModelCheckpoint(
+        folder.path,
+        filename=folder.last_checkpoint.stem,
+        every_n_train_steps=n_steps,
+        enable_version_counter=False,
     )
 
 

@@ -1,0 +1,81 @@
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from melanoma.errors import RunError
+from melanoma.models.module import MelanomaModule
+from melanoma.training.config import RunConfig
+from melanoma.training.fold import train_fold
+from melanoma.training.stopping import TrainingStopped
+from tiny_run import tiny_config
+
+
+def test_a_training_out_of_time_goes_on_to_the_same_end(
+    competition: Path, folds_csv: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    whole = tiny_config(competition, folds_csv, "--model.dropout=0.2")
+    train_fold(whole, 0)
+    arguments = ["--model.dropout=0.2", f"--run_dir={whole.run_dir}_stopped"]
+    late = tiny_config(competition, folds_csv, *arguments, f"--deadline={time.monotonic()}")
+    for _ in range(3):  # each gets one step further
+        with pytest.raises(TrainingStopped):
+            train_fold(late, 0)
+    assert "fold 0 stops in epoch 1: the time is up; the same command goes on" in (
+        capsys.readouterr().out
+    )
+    assert not (late.run_dir / "fold_0" / "oof.csv").exists()
+    train_fold(tiny_config(competition, folds_csv, *arguments), 0)
+    written = [(run / "fold_0" / "oof.csv").read_bytes() for run in (whole.run_dir, late.run_dir)]
+    assert written[0] == written[1]
+
+
+def broken_from(step: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    original = MelanomaModule.training_step
+
+    def training_step(self: MelanomaModule, batch: Any, batch_idx: int) -> torch.Tensor:
+        loss = original(self, batch, batch_idx)
+        is_bad = self.current_epoch == 1 and batch_idx >= step
+        return loss * float("nan") if is_bad else loss
+
+    monkeypatch.setattr(MelanomaModule, "training_step", training_step)
+
+
+def images_of_step(config: RunConfig, epoch: int, step: int) -> list[str]:
+    data = config.data_module(0)
+    data.setup()
+    loader = data.train_dataloader()
+    loader.sampler.set_epoch(epoch)  # type: ignore[attr-defined]
+    rows = [int(row) for row in list(loader)[step]["index"]]
+    return data.table("train")["image_name"][rows].tolist()
+
+
+@pytest.mark.parametrize("step", [0, 2])
+def test_a_loss_that_is_no_number_names_step_images_and_checkpoint(
+    competition: Path, folds_csv: Path, monkeypatch: pytest.MonkeyPatch, step: int
+) -> None:
+    config = tiny_config(competition, folds_csv)
+    broken_from(step, monkeypatch)
+    with pytest.raises(RunError, match=f"from step {step + 1} of epoch 2 on") as caught:
+        train_fold(config, 0)
+    message = str(caught.value)
+    assert ", ".join(images_of_step(config, 1, step)) in message
+    last = config.run_dir / "fold_0" / "last.ckpt"
+    assert f"last good checkpoint is {last}" in message
+    weights = torch.load(last, weights_only=True)["state_dict"]
+    assert all(torch.isfinite(tensor.float()).all() for tensor in weights.values())
+
+
+def test_memory_that_is_not_enough_says_what_to_change(
+    competition: Path, folds_csv: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def training_step(self: MelanomaModule, batch: Any, batch_idx: int) -> torch.Tensor:
+        raise torch.OutOfMemoryError("CUDA out of memory.")
+
+    monkeypatch.setattr(MelanomaModule, "training_step", training_step)
+    config = tiny_config(competition, folds_csv)
+    message = r"a batch of 4 .*--data\.batch_size 2 --trainer\.accumulate_grad_batches 2"
+    with pytest.raises(RunError, match=message):
+        train_fold(config, 0)
