@@ -32,7 +32,7 @@ def main(arguments: list[str]) -> None:
     for name, description in SWITCHES.items():
         parser.add_argument(f"--{name}", action="store_true", help=description)
     built = build_submission(**parser.instantiate(parser.parse_args(arguments)))
-    print(f"{built.as_text()}\n\n{built.path}".lstrip())
+    print(f"{built.as_text()}\n\n{built.path}".lstrip("\n"))
 
 
 if __name__ == "__main__":

@@ -14,15 +14,16 @@ SOURCE = ROOT / "src" / "melanoma"
 LEVELS = [
     {"errors"},
     {"files", "command_line"},
-    {"tables"},
+    {"tables", "locking"},
     {"diagnoses", "metadata"},
     {"folds", "metrics"},
     {"run_folder"},
+    {"run_locks"},
     {"images"},
     {"models"},
     {"training"},
     {"prediction"},
-    {"ensemble", "report", "kaggle"},
+    {"ensemble", "report", "kaggle", "verification"},
 ]
 LEVEL_OF = {room: level for level, rooms in enumerate(LEVELS) for room in rooms}
 
@@ -67,7 +68,9 @@ def test_each_heavy_library_has_its_doors(path: Path) -> None:
         assert package not in packages or str(path.relative_to(SOURCE)) in owners
 
 
-@pytest.mark.parametrize("script", ["create_folds", "build_submission", "prepare_images"])
+@pytest.mark.parametrize(
+    "script", ["create_folds", "build_submission", "prepare_images", "verify_run"]
+)
 def test_light_scripts_never_load_torch(script: str) -> None:
     code = (
         f"import runpy, sys; runpy.run_path('scripts/{script}.py'); print('torch' in sys.modules)"

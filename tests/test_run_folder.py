@@ -1,3 +1,4 @@
+import json
 from pathlib import Path
 
 import pytest
@@ -23,6 +24,26 @@ def test_the_same_configuration_is_taken_again(tmp_path: Path) -> None:
     run.take(CONFIG, TABLES, replaceable=False)
     run.take(CONFIG.replace("num_workers: 1", "num_workers: 2"), TABLES, replaceable=False)
     assert run.read_config()["data"]["num_workers"] == 2
+
+
+def test_a_process_killed_while_it_takes_the_folder_can_be_repeated(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = RunFolder(tmp_path)
+    written: list[Path] = []
+
+    def write_once(path: Path, *_content: object) -> None:
+        if written:
+            raise KeyboardInterrupt
+        written.append(path)
+        path.write_text(json.dumps(TABLES) if path.suffix == ".json" else CONFIG)
+
+    for name in ("write_text", "write_json"):
+        monkeypatch.setattr(f"melanoma.run_folder.{name}", write_once)
+    with pytest.raises(KeyboardInterrupt):
+        run.take(CONFIG, TABLES, replaceable=False)
+    monkeypatch.undo()
+    run.take(CONFIG, TABLES, replaceable=False)
 
 
 def test_another_configuration_is_refused_and_named(tmp_path: Path) -> None:

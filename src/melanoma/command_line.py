@@ -10,9 +10,14 @@ from melanoma.errors import MelanomaError
 
 USER_ERROR = 2
 INTERRUPTED = 130
+TERMINATED = 143  # what a shell reports of a process that was ended by SIGTERM
 
 # When the script was started, by `time.monotonic()`: the first thing that every script imports.
 STARTED = time.monotonic()
+
+
+class Terminated(KeyboardInterrupt):
+    """SIGTERM, which is answered as Ctrl-C is."""
 
 
 class Main(Protocol):
@@ -27,7 +32,7 @@ def script(main: Callable[[list[str]], int | None]) -> Main:
 
     The function returns its own exit code, or nothing for success. Options may be written with
     hyphens or underscores. A `MelanomaError` is printed as one message and gives exit code 2;
-    Ctrl-C gives 130; anything else is a bug and keeps its traceback.
+    Ctrl-C gives 130, SIGTERM 143; anything else is a bug and keeps its traceback.
     """
 
     @wraps(main)
@@ -37,9 +42,9 @@ def script(main: Callable[[list[str]], int | None]) -> Main:
         except MelanomaError as error:
             print(f"error: {error}", file=sys.stderr)
             return USER_ERROR
-        except KeyboardInterrupt:
+        except KeyboardInterrupt as reason:
             print("interrupted", file=sys.stderr)
-            return INTERRUPTED
+            return TERMINATED if isinstance(reason, Terminated) else INTERRUPTED
         return code or 0
 
     return wrapper

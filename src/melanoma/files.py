@@ -1,27 +1,37 @@
 """Writing files so that a reader never sees half of one, and knowing them by their content."""
 
+import errno
 import hashlib
 import json
 import os
-from collections.abc import Callable
+import re
+import shutil
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
-from melanoma.errors import MelanomaError
+from melanoma.errors import MelanomaError, name_bytes
+
+# The names that `write_atomically` writes to before it renames.
+_TEMPORARY = re.compile(r"\..+\.\d+\.(jpg|png|csv|json|yaml|ckpt|npy|u8)")
+_NO_SPACE = (errno.ENOSPC, errno.EDQUOT)
+_NOT_ALLOWED = (errno.EACCES, errno.EPERM, errno.EROFS)
 
 
-def write_atomically(path: Path, write: Callable[[Path], None]) -> Path:
+def write_atomically(path: Path, write: Callable[[Path], None], n_bytes: int | None = None) -> Path:
     """Write to a temporary name beside `path` and rename it into place.
 
     Args:
         path: The file to write; its folder is made where it is missing.
         write: Called with the temporary path, which has the same suffix as `path`.
+        n_bytes: How many will be written, where it is known: for the message of a full disk.
 
     Raises:
-        MelanomaError: If the folder or the file cannot be written; an earlier file stays as it was.
+        MelanomaError: If the folder or the file cannot be written, with what is in the way; an
+            earlier file stays as it was, and nothing half-written is left.
     """
     temporary = path.with_name(f".{path.stem}.{os.getpid()}{path.suffix}")
     try:
@@ -29,13 +39,9 @@ def write_atomically(path: Path, write: Callable[[Path], None]) -> Path:
         write(temporary)
         os.replace(temporary, path)
     except OSError as error:
-        raise MelanomaError(
-            f"{path} cannot be written: {error.strerror or error}. Check the free space and the "
-            "permissions of that folder, or choose another one; the earlier file is untouched."
-        ) from error
+        raise MelanomaError(_why_not_written(path, error, n_bytes)) from error
     finally:
-        with suppress(OSError):
-            temporary.unlink(missing_ok=True)
+        remove_file(temporary)
     return path
 
 
@@ -46,7 +52,7 @@ def write_text(path: Path, text: str) -> Path:
 
 def write_bytes(path: Path, content: bytes) -> Path:
     """Write a file atomically."""
-    return write_atomically(path, lambda temporary: _write_bytes(temporary, content))
+    return write_atomically(path, lambda temporary: _write_bytes(temporary, content), len(content))
 
 
 def write_json(path: Path, content: dict[str, Any]) -> Path:
@@ -65,5 +71,42 @@ def sha256_of(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
+def find_leftovers(folder: Path) -> Iterator[Path]:
+    """Half-written files in a folder: of processes at work, or of ones that were killed.
+
+    >>> [bool(_TEMPORARY.fullmatch(name)) for name in (".last.17.ckpt", "last.ckpt", ".hidden")]
+    [True, False, False]
+    """
+    if folder.is_dir():
+        yield from (path for path in folder.glob(".*") if _TEMPORARY.fullmatch(path.name))
+
+
+def remove_file(path: Path) -> None:
+    """Remove a file, if it is there and that is allowed; for what nothing depends on."""
+    with suppress(OSError):
+        path.unlink(missing_ok=True)
+
+
+def existing_folder(path: Path) -> Path:
+    """The nearest folder above a path, or the path itself, that is there."""
+    return next(folder for folder in [path, *path.absolute().parents] if folder.is_dir())
+
+
 def _write_bytes(path: Path, content: bytes) -> None:
     path.write_bytes(content)
+
+
+def _why_not_written(path: Path, error: OSError, n_bytes: int | None) -> str:
+    folder = existing_folder(path.parent)
+    reason, remedy = error.strerror or str(error), f"Check {folder} and its disk"
+    if error.errno in _NO_SPACE:
+        needed = f"{name_bytes(n_bytes)} are needed, " if n_bytes is not None else ""
+        with suppress(OSError):
+            reason += f" ({needed}{name_bytes(shutil.disk_usage(folder).free)} are free)"
+        remedy = "Free some space there"
+    elif isinstance(error, FileExistsError | NotADirectoryError):
+        reason, remedy = "a file is where its folder should be", f"Remove it from {folder}"
+    elif error.errno in _NOT_ALLOWED:
+        remedy = f"Make {folder} writable"
+    earlier = "; the earlier file is untouched" if path.is_file() else ""
+    return f"{path} cannot be written: {reason}. {remedy}, or choose another folder{earlier}."

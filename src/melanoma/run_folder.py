@@ -10,7 +10,8 @@ from typing import Any
 import yaml
 
 from melanoma.errors import RunError, name_some
-from melanoma.files import write_json, write_text
+from melanoma.files import find_leftovers, write_json, write_text
+from melanoma.locking import LOCKS, hold
 
 # May differ when a run is taken up again: they say where things are and what is shown on the way,
 # not what comes out. The tables behind the paths are compared by their checksums.
@@ -35,6 +36,21 @@ class FoldFolder:
     """`runs/<name>/fold_<k>`: what one fold's training leaves."""
 
     path: Path
+
+    @property
+    def number(self) -> int:
+        """Of the fold."""
+        return int(self.path.name.removeprefix("fold_"))
+
+    @property
+    def title(self) -> str:
+        """As messages name it: `fold 0`."""
+        return self.path.name.replace("_", " ")
+
+    @property
+    def lock(self) -> Path:
+        """Of what writes here; beside the folder, which is removed when the fold is repeated."""
+        return self.path.parent / LOCKS / f"{self.path.name}.lock"
 
     @property
     def best_checkpoint(self) -> Path:
@@ -96,10 +112,20 @@ class FoldFolder:
         return content
 
     def clear(self) -> None:
-        """Remove what an earlier training left, `done.json` first."""
-        self.done_json.unlink(missing_ok=True)
+        """Remove what an earlier training left, `done.json` first.
+
+        Raises:
+            RunError: If another process is at work in the folder.
+        """
         if self.path.exists():
-            shutil.rmtree(self.path)
+            with hold(self.lock, f"{self.title} is being removed"):
+                self.done_json.unlink(missing_ok=True)
+                shutil.rmtree(self.path)
+
+    def leftovers(self) -> list[Path]:
+        """Half-written files, sorted: of a process at work here, or of one that was killed."""
+        folders = [self.path, *(path for path in self.path.glob("*") if path.is_dir())]
+        return sorted(path for folder in folders for path in find_leftovers(folder))
 
 
 @dataclass(frozen=True)
@@ -117,6 +143,11 @@ class RunFolder:
     def tables_json(self) -> Path:
         """The SHA-256 of the tables the run is made from."""
         return self.path / "tables.json"
+
+    @property
+    def record_json(self) -> Path:
+        """What the run was made of: versions, hardware, seed, tables, photographs, commit."""
+        return self.path / "run.json"
 
     @property
     def oof_csv(self) -> Path:
@@ -182,6 +213,11 @@ class RunFolder:
         Raises:
             RunError: If the folder holds another configuration, or was made from other tables.
         """
+        # Calls for different folds may come at the same moment.
+        with hold(self.path / LOCKS / "run.lock", "the run is being begun", wait_s=10):
+            self._take(config, tables, replaceable)
+
+    def _take(self, config: str, tables: dict[str, str], replaceable: bool) -> None:
         differing = self._differences(config, tables)
         if differing and not replaceable:
             raise RunError(
@@ -192,13 +228,15 @@ class RunFolder:
             # A checkpoint made with another configuration, or other folds, must not be resumed.
             for path in self.path.glob("fold_*"):
                 FoldFolder(path).clear()
-        write_text(self.config_yaml, config)
+        # In this order: a process that is killed between the two leaves no configuration without
+        # its tables, which the next one would take for a run of other tables.
         write_json(self.tables_json, tables)
+        write_text(self.config_yaml, config)
 
     def _differences(self, config: str, tables: dict[str, str]) -> list[str]:
         if not self.config_yaml.exists():
             return []
-        differing = _differences(self.read_config(), yaml.safe_load(config))
+        differing = differing_settings(self.read_config(), yaml.safe_load(config))
         if differing:
             return ["another configuration", *differing]
         try:
@@ -212,13 +250,28 @@ class RunFolder:
         return self.path.glob("fold_*/done.json")
 
 
-def _differences(old: dict[str, Any], new: dict[str, Any]) -> list[str]:
-    before, now = _flat(old), _flat(new)
+def differing_settings(old: dict[str, Any], new: dict[str, Any]) -> list[str]:
+    """What differs between two configurations, leaving aside where things are and what is shown.
+
+    >>> differing_settings({"seed": 1, "run_dir": "a"}, {"seed": 2, "run_dir": "b"})
+    ['seed was 1, is 2']
+    """
+    before, now = binding_settings(old), binding_settings(new)
     return [
         f"{key} was {before.get(key)}, is {now.get(key)}"
         for key in sorted(before.keys() | now.keys())
-        if key not in _FREE_SETTINGS and before.get(key) != now.get(key)
+        if before.get(key) != now.get(key)
     ]
+
+
+def binding_settings(config: dict[str, Any]) -> dict[str, Any]:
+    """Those settings, sorted by their whole names, on which the result depends.
+
+    >>> binding_settings({"seed": 1, "run_dir": "a", "model": {"views": 4, "dropout": 0.1}})
+    {'model.dropout': 0.1, 'model.views': 4, 'seed': 1}
+    """
+    flat = _flat(config)
+    return {key: flat[key] for key in sorted(flat) if key not in _FREE_SETTINGS}
 
 
 def _flat(settings: dict[str, Any], prefix: str = "") -> dict[str, Any]:

@@ -39,6 +39,9 @@ _TEXT_COLUMNS = [
     *(IMAGE_1, IMAGE_2, SPLIT, PHASH),
 ]
 
+# A path, a drive, a folder itself, or what no terminal and no file system should be given.
+_NO_FILE_NAME = r"[/\\\x00-\x1f\x7f]|^[A-Za-z]:|^\.{1,2}$"
+
 
 def train_csv(data_dir: Path) -> Path:
     """Where a competition folder holds its training table."""
@@ -176,10 +179,11 @@ def check_image_names(table: pd.DataFrame, path: Path) -> None:
         raise TableError(
             f"{path}: no {IMAGE_NAME} in line {name_some(lines)}. Fill it in or remove the line."
         )
-    outside = names[names.str.contains(r"[/\\\0]", regex=True) | names.isin([".", ".."])]
+    outside = names[names.str.contains(_NO_FILE_NAME, regex=True)]
     if len(outside):
+        shown = (name if name.isprintable() else repr(name) for name in outside)
         raise TableError(
-            f"{path}: {IMAGE_NAME} {name_some(outside)} is not a plain file name. Names with a path "
+            f"{path}: {IMAGE_NAME} {name_some(shown)} is not a plain file name. Names with a path "
             "in them could leave the image folder; give the name alone, without extension."
         )
     repeated = names[names.duplicated()]

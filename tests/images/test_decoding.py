@@ -1,4 +1,6 @@
 import io
+import struct
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -6,7 +8,9 @@ import numpy as np
 import pytest
 from PIL import Image, ImageOps
 
-from melanoma.images.decoding import UNREADABLE, decode, defect_of
+from melanoma.errors import ImageError
+from melanoma.images.decoding import UNREADABLE, decode, defect_of, open_header
+from melanoma.images.reading import check_images, read_image
 
 NOISE = Image.fromarray(np.random.default_rng(0).integers(0, 256, (36, 48, 3), dtype=np.uint8))
 
@@ -80,6 +84,51 @@ def test_every_defect_is_named(tmp_path: Path, content: bytes | None, defect: st
     with pytest.raises(UNREADABLE) as error:
         decode(path, 8)
     assert defect_of(path, error.value) == defect
+
+
+def png_header(width_px: int, height_px: int) -> bytes:
+    """A PNG of a few bytes that says it is as large as this."""
+    chunks = [
+        (b"IHDR", struct.pack(">IIBBBBB", width_px, height_px, 1, 0, 0, 0, 0)),
+        (b"IDAT", zlib.compress(bytes(1000))),
+        (b"IEND", b""),
+    ]
+    parts = [b"\x89PNG\r\n\x1a\n"]
+    for kind, content in chunks:
+        checksum = struct.pack(">I", zlib.crc32(kind + content))
+        parts += [struct.pack(">I", len(content)), kind, content, checksum]
+    return b"".join(parts)
+
+
+def test_an_image_bomb_is_refused_by_its_header(tmp_path: Path) -> None:
+    path = tmp_path / "bomb.png"
+    path.write_bytes(png_header(20_000, 10_001))
+    message = "20000 x 10001 pixels, more than the limit of 200 megapixels"
+    with pytest.raises(UNREADABLE, match=message) as error:
+        decode(path, 8)
+    assert defect_of(path, error.value) == f"of {message}"
+    with pytest.raises(ImageError, match=rf"bomb.png: cannot be decoded \({message}\)"):
+        read_image(path, 8)
+    with pytest.raises(ImageError, match=f"1 of 1 images cannot be used. 1 of {message}: bomb.png"):
+        check_images([path])
+
+
+@pytest.mark.parametrize("size_px", [(10_000, 9_000), (16_000, 11_000), (20_000, 10_000)])
+def test_the_largest_photographs_are_opened_without_a_warning(
+    tmp_path: Path, size_px: tuple[int, int]
+) -> None:
+    path = tmp_path / "large.png"
+    path.write_bytes(png_header(*size_px))
+    with open_header(path) as image:  # warnings are errors here
+        assert image.size == size_px
+
+
+def test_postscript_is_not_run(tmp_path: Path) -> None:
+    NOISE.save(tmp_path / "a.eps")
+    (tmp_path / "a.eps").rename(tmp_path / "a.jpg")
+    with pytest.raises(UNREADABLE) as error:
+        decode(tmp_path / "a.jpg", 8)
+    assert defect_of(tmp_path / "a.jpg", error.value) == "not an image"
 
 
 def test_damage_of_any_kind_is_an_error_that_can_be_named(tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ from melanoma.folds.creation import create_folds
 from melanoma.metrics import auc
 from melanoma.prediction.folds import predict_folds
 from melanoma.run_folder import RunFolder
+from melanoma.run_locks import hold_call
 from melanoma.training import launch
 from melanoma.training.fold import train_fold
 from melanoma.training.launch import train_folds
@@ -23,7 +24,9 @@ def trained(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """Folds 'trained': the processes are replaced, everything around them is real."""
     folds: list[int] = []
 
-    def run_processes(jobs: Iterable[Job], _shares: list[Share]) -> dict[str, int]:
+    def run_processes(
+        jobs: Iterable[Job], _shares: list[Share], _deadline: float | None = None
+    ) -> dict[str, int]:
         names = []
         for job in jobs:
             names.append(job.name)
@@ -190,6 +193,33 @@ def test_columns_that_cannot_be_used_end_before_training(
     assert not trained
 
 
+def test_a_second_call_for_a_fold_is_refused(
+    competition: Path, folds_csv: Path, trained: list[int]
+) -> None:
+    config = tiny_config(competition, folds_csv, "--fold=all")
+    with (
+        hold_call(RunFolder(config.run_dir), [1]),
+        pytest.raises(RunError, match=r"tiny: fold 1 is being trained by process \d+ on .* since"),
+    ):
+        train_folds(config)
+    assert not trained
+    train_folds(config)
+    assert trained == [0, 1]
+    assert RunFolder(config.run_dir).record_json.is_file()
+
+
+def test_a_budget_that_is_too_small_ends_before_training(
+    competition: Path, folds_csv: Path, trained: list[int]
+) -> None:
+    with pytest.raises(RunError, match=r"--disk_budget 1.0 kB: .* nothing more can be spared"):
+        train_folds(tiny_config(competition, folds_csv, "--disk_budget=1000"))
+    with pytest.raises(ConfigError, match=r"--disk_budget much: not understood"):
+        tiny_config(competition, folds_csv, "--disk_budget=much")
+    assert not trained
+    train_folds(tiny_config(competition, folds_csv, "--disk_budget=19.5GB"))
+    assert trained == [0]
+
+
 def test_a_fold_in_its_own_process(competition: Path, folds_csv: Path) -> None:
     (competition / "test.csv").unlink()  # so that nothing is predicted afterwards
     config = tiny_config(competition, folds_csv, "--fold=1", "--trainer.max_epochs=1")
@@ -254,7 +284,9 @@ def codes(monkeypatch: pytest.MonkeyPatch) -> dict[str, int]:
     """The exit codes of the processes, which are replaced."""
     codes: dict[str, int] = {}
 
-    def run_processes(jobs: Iterable[Job], _shares: list[Share]) -> dict[str, int]:
+    def run_processes(
+        jobs: Iterable[Job], _shares: list[Share], _deadline: float | None = None
+    ) -> dict[str, int]:
         return {job.name: codes.get(job.name, 0) for job in jobs}
 
     monkeypatch.setattr(launch, "run_processes", run_processes)

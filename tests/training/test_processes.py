@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from melanoma.training.processes import TERMINATED, WHOLE_MACHINE, Job, Share, run_processes
+from melanoma.command_line import TERMINATED
+from melanoma.training.processes import WHOLE_MACHINE, Job, Share, run_processes
 
 SOURCE = Path(__file__).resolve().parents[2] / "src"
 

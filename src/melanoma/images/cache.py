@@ -72,7 +72,9 @@ def fill_cache(folder: Path, paths: Sequence[Path], size_px: int) -> PixelCache:
     if not path.exists():
         n_bytes = len(paths) * size_px * size_px * 3
         _check_space(folder, n_bytes)
-        write_atomically(path, lambda temporary: _decode_into(temporary, paths, size_px, n_bytes))
+        write_atomically(
+            path, lambda temporary: _decode_into(temporary, paths, size_px, n_bytes), n_bytes
+        )
     return PixelCache(path, size_px)
 
 

@@ -10,7 +10,7 @@ from typing import NamedTuple
 from PIL import Image
 
 from melanoma.files import write_bytes
-from melanoma.images.decoding import UNREADABLE, Decoded, decode, defect_of, squeeze
+from melanoma.images.decoding import UNREADABLE, Decoded, decode, defect_of, open_header, squeeze
 from melanoma.images.hashing import HASH_PIXELS, perceptual_hash, to_hex
 from melanoma.images.reading import ends_whole
 
@@ -120,7 +120,7 @@ def encode_copy(source: Path, settings: CopySettings) -> tuple[Origin, bytes]:
 def read_origin(path: Path) -> Origin | None:
     """What a copy says about itself; None if it is missing, not whole, or not one of ours."""
     try:
-        with Image.open(path) as image:
+        with open_header(path) as image:
             if image.format != "JPEG" or not ends_whole(path, "JPEG"):
                 return None
             content = json.loads(image.info.get("comment", b""))

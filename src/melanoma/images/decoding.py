@@ -2,6 +2,7 @@
 
 import struct
 from collections.abc import Iterable
+from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
@@ -15,6 +16,14 @@ UNREADABLE = (OSError, ValueError, SyntaxError, struct.error, Image.Decompressio
 
 # Values of the EXIF orientation of photographs whose sides are exchanged when they are turned upright.
 _LYING = (5, 6, 7, 8)
+
+# The largest cameras have 150 megapixels. Pixels take 4 bytes each, twice while they are converted.
+MAX_PIXELS = 200_000_000
+# No others are tried: Pillow would run Ghostscript on what is PostScript inside.
+_FORMATS = ("JPEG", "PNG", "TIFF", "JPEG2000", "WEBP", "BMP", "GIF", "PPM")
+
+# Pillow's own limit warns from 90 megapixels on; `open_header` has one instead, which refuses.
+Image.MAX_IMAGE_PIXELS = None
 
 
 class Decoded(NamedTuple):
@@ -31,6 +40,24 @@ class Decoded(NamedTuple):
     height_px: int
 
 
+def open_header(path: Path) -> Image.Image:
+    """Open a photograph, to be closed by the caller; no pixel of it is decoded yet.
+
+    Raises:
+        OSError: If it is missing or not a photograph.
+        DecompressionBombError: If it has more pixels than any camera takes: decoding such a file,
+            however small it is, would take all memory.
+    """
+    image = Image.open(path, formats=_known_formats())
+    if image.width * image.height > MAX_PIXELS:
+        image.close()
+        raise Image.DecompressionBombError(
+            f"{image.width} x {image.height} pixels, more than the limit of "
+            f"{MAX_PIXELS // 1_000_000} megapixels"
+        )
+    return image
+
+
 def decode(path: Path, side_px: int) -> Decoded:
     """Decode a photograph: upright, 8-bit RGB, whatever its format, depth and colours.
 
@@ -41,7 +68,7 @@ def decode(path: Path, side_px: int) -> Decoded:
         OSError, ValueError, SyntaxError, struct.error, DecompressionBombError: Those of
             `UNREADABLE`, which `defect_of` names.
     """
-    with Image.open(path) as image:
+    with open_header(path) as image:
         size = image.size
         image.draft("RGB", (side_px, side_px))
         image.load()
@@ -62,7 +89,9 @@ def defect_of(path: Path, error: Exception) -> str:
         return "missing"
     if path.is_file() and path.stat().st_size == 0:
         return "empty"
-    if isinstance(error, UnidentifiedImageError | Image.DecompressionBombError):
+    if isinstance(error, Image.DecompressionBombError):
+        return f"of {error}"
+    if isinstance(error, UnidentifiedImageError):
         return "not an image"
     return "truncated or damaged"
 
@@ -80,6 +109,13 @@ def name_defects(defects: Iterable[tuple[str, str]]) -> str:
     for name, defect in defects:
         kinds.setdefault(defect, []).append(name)
     return "; ".join(f"{len(names)} {kind}: {name_some(names)}" for kind, names in kinds.items())
+
+
+@cache
+def _known_formats() -> tuple[str, ...]:
+    # Pillow raises a KeyError for a format that it was built without.
+    Image.init()
+    return tuple(name for name in _FORMATS if name in Image.OPEN)
 
 
 def _to_rgb(picture: Image.Image) -> Image.Image:

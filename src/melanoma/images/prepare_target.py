@@ -1,7 +1,6 @@
 """Whether a folder can take copies of photographs: checked before the first one is made."""
 
 import json
-import re
 import shutil
 from collections.abc import Sequence
 from contextlib import suppress
@@ -10,14 +9,12 @@ from pathlib import Path
 from statistics import mean
 
 from melanoma.errors import ConfigError, MelanomaError, name_bytes, name_some
-from melanoma.files import write_json
+from melanoma.files import find_leftovers, remove_file, write_json
 from melanoma.images.copies import CopyJob, CopySettings, encode_copy
 from melanoma.images.decoding import UNREADABLE
 
 # How many photographs are tried to know how large the copies will be.
 _TRIED = 16
-# The names that `melanoma.files` writes to before it renames.
-_TEMPORARY = re.compile(r"\..+\.\d+\.(jpg|csv|json)")
 
 
 def check_folders(data_dir: Path, output_dir: Path) -> None:
@@ -64,11 +61,8 @@ def claim(output_dir: Path, settings: CopySettings) -> None:
 def remove_leftovers(output_dir: Path) -> None:
     """Remove the half-written files of a run that was killed."""
     for folder in (output_dir, output_dir / "jpeg" / "train", output_dir / "jpeg" / "test"):
-        if folder.is_dir():
-            for path in folder.glob(".*"):
-                if _TEMPORARY.fullmatch(path.name):
-                    with suppress(OSError):
-                        path.unlink()
+        for path in find_leftovers(folder):
+            remove_file(path)
 
 
 def check_space(output_dir: Path, jobs: Sequence[CopyJob], settings: CopySettings) -> None:

@@ -11,7 +11,14 @@ import numpy.typing as npt
 from PIL import Image
 
 from melanoma.errors import ImageError, name_some
-from melanoma.images.decoding import UNREADABLE, decode, defect_of, name_defects, squeeze
+from melanoma.images.decoding import (
+    UNREADABLE,
+    decode,
+    defect_of,
+    name_defects,
+    open_header,
+    squeeze,
+)
 from melanoma.images.index import confirmed_hashes
 
 Split = Literal["train", "test"]
@@ -133,7 +140,7 @@ def _images_in(folder: Path) -> dict[str, str]:
 
 def _defect_of(path: Path) -> str | None:
     try:
-        with Image.open(path) as image:
+        with open_header(path) as image:
             if not ends_whole(path, image.format):
                 image.load()
     except UNREADABLE as error:

@@ -4,6 +4,8 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
+import pandas as pd
+
 from melanoma.errors import ConfigError, RunError, name_some
 from melanoma.files import sha256_of, write_json
 from melanoma.images.prediction_datamodule import (
@@ -15,6 +17,7 @@ from melanoma.prediction.memory import peak_memory_text
 from melanoma.prediction.networks import load_ensemble
 from melanoma.prediction.one_pass import choose_batch_size, create_trainer, predict
 from melanoma.run_folder import FoldFolder, RunFolder
+from melanoma.run_locks import hold_folds
 from melanoma.tables import IMAGE_NAME, test_csv
 from melanoma.training.callbacks import PredictionTables
 from melanoma.training.config import RunConfig, parse_config
@@ -94,6 +97,14 @@ def predict_folds(
     folds = asked if overwrite else _without_predictions(run, asked, test_csv(folder))
     if not folds:
         return None
+    with hold_folds(run, folds, "predicted"):
+        return _predict(run, config, folds, table, batch_size)
+
+
+def _predict(
+    run: RunFolder, config: RunConfig, folds: list[int], table: pd.DataFrame, batch_size: int | None
+) -> FoldPredictions | None:
+    folder = Path(config.data["data_dir"])
     silence_known_noise()
     paths = find_test_photographs(folder, table)
     ensemble = load_ensemble([run.fold(number) for number in folds], table)

@@ -4,10 +4,12 @@ import sys
 
 from lightning.pytorch.utilities.exceptions import SIGTERMException
 
-from melanoma.command_line import script
+from melanoma.command_line import TERMINATED, script
+from melanoma.run_folder import RunFolder
+from melanoma.run_locks import hold_folds
 from melanoma.training.config import parse_config
 from melanoma.training.fold import train_fold
-from melanoma.training.processes import STOPPED, TERMINATED, end_with_launcher
+from melanoma.training.processes import STOPPED, end_with_launcher
 from melanoma.training.stopping import TrainingStopped
 
 
@@ -16,7 +18,9 @@ def main(arguments: list[str]) -> int:
     end_with_launcher()
     config = parse_config(arguments)
     try:
-        result = train_fold(config, int(config.folds))
+        fold = int(config.folds)
+        with hold_folds(RunFolder(config.run_dir), [fold], "trained"):
+            result = train_fold(config, fold)
     except TrainingStopped:
         return STOPPED
     except SIGTERMException:

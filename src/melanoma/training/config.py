@@ -12,6 +12,7 @@ from jsonargparse import ArgumentParser, Namespace
 from melanoma.errors import ConfigError
 from melanoma.images.datamodule import MelanomaDataModule
 from melanoma.models.module import MelanomaModule
+from melanoma.training.disk_budget import parse_bytes
 from melanoma.training.loggers import parse_loggers
 
 RUNS = Path("runs")
@@ -22,7 +23,7 @@ _OF_THE_RUN |= {"with_diagnoses", "with_metadata"}
 
 # What one call is asked to do, as opposed to what the run is: not part of config.yaml.
 _CALL_OPTIONS = ["config", "fold", "overwrite", "find_lr", "find_batch_size", "parallel_folds"]
-_CALL_OPTIONS += ["time_budget", "deadline"]
+_CALL_OPTIONS += ["time_budget", "deadline", "disk_budget"]
 
 
 @dataclass(frozen=True)
@@ -47,6 +48,7 @@ class RunConfig:
             machine share; None for never. Set by the launcher.
         checkpoint_every_n_steps: Steps between checkpoints within an epoch; None for none.
         parallel_folds: How many folds are trained side by side; None for what is best here.
+        disk_budget: Bytes that the run folder may take; None for no limit.
         data, model, trainer: Arguments of MelanomaDataModule, MelanomaModule and Trainer.
         resolved: All of it that makes the run, as YAML.
     """
@@ -66,6 +68,7 @@ class RunConfig:
     deadline: float | None
     checkpoint_every_n_steps: int | None
     parallel_folds: int | None
+    disk_budget: int | None
     data: dict[str, Any]
     model: dict[str, Any]
     trainer: dict[str, Any]
@@ -152,6 +155,12 @@ def config_parser() -> ArgumentParser:
         help="folds trained side by side, the GPUs and processor cores divided between them; "
         "default: two on a processor, else one",
     )
+    parser.add_argument(
+        "--disk_budget",
+        type=str | None,
+        default=None,
+        help="what the run folder may take, such as 19.5GB; what is not needed is removed",
+    )
     parser.add_class_arguments(MelanomaDataModule, "data", skip=_OF_THE_RUN, instantiate=False)
     parser.add_class_arguments(MelanomaModule, "model", skip=_OF_THE_RUN, instantiate=False)
     parser.add_class_arguments(
@@ -186,6 +195,7 @@ def parse_config(arguments: list[str]) -> RunConfig:
         deadline=parsed.deadline,
         checkpoint_every_n_steps=parsed.checkpoint_every_n_steps,
         parallel_folds=parsed.parallel_folds,
+        disk_budget=parse_bytes(parsed.disk_budget),
         data=parsed.data.as_dict(),
         model=parsed.model.as_dict(),
         trainer=dict(vars(parser.instantiate(parsed).trainer)),

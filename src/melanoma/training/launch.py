@@ -10,10 +10,13 @@ from melanoma.folds.files import read_folds
 from melanoma.models.backbones import check_backbone, check_image_size
 from melanoma.models.weights import check_weights
 from melanoma.run_folder import RunFolder
+from melanoma.run_locks import hold_call
 from melanoma.tables import FOLD, test_csv, train_csv
 from melanoma.training.budget import TimeBudget
 from melanoma.training.config import RunConfig
-from melanoma.training.processes import STOPPED, WHOLE_MACHINE, Job, run_processes
+from melanoma.training.disk_budget import keep_within
+from melanoma.training.processes import STOPPED, WHOLE_MACHINE, Job, Share, run_processes
+from melanoma.training.record import write_record
 from melanoma.training.shares import divide_machine
 
 ALL_FOLDS = "all"
@@ -41,9 +44,26 @@ def train_folds(config: RunConfig) -> Path | None:
     asked = parse_folds(config)
     shares = divide_machine(config, len(asked))
     check_inputs(config, asked[0])
+    with hold_call(run, asked):
+        _train_missing(config, run, asked, shares)
+        missing = _missing(config, run, asked)
+    if config.trainer.get("fast_dev_run") or not missing:
+        return config.run_dir
+    print(
+        f"stopped: {missing}. The same command goes on from there; scripts/build_submission.py "
+        f"--run-dir {run.path} --allow-missing-folds makes a submission of what is finished.",
+        flush=True,
+    )
+    return None
+
+
+def _train_missing(
+    config: RunConfig, run: RunFolder, asked: list[int], shares: list[Share]
+) -> None:
     finished = run.finished_folds()
     kept = [fold for fold in finished if not (config.overwrite and fold in asked)]
     run.take(config.resolved, _hashes(config), replaceable=config.overwrite and not kept)
+    write_record(run, config)
     for fold in asked:
         if fold in kept:
             print(f"fold {fold} is finished and skipped; --overwrite repeats it", flush=True)
@@ -55,16 +75,9 @@ def train_folds(config: RunConfig) -> Path | None:
         _check_ended_well(run, codes)
         if test_csv(Path(config.data["data_dir"])).exists():
             _predict_test_set(run, asked, budget)
+        keep_within(run, config.disk_budget)
     except KeyboardInterrupt:
         print(flush=True)
-    if config.trainer.get("fast_dev_run") or not (missing := _missing(config, run, asked)):
-        return config.run_dir
-    print(
-        f"stopped: {missing}. The same command goes on from there; scripts/build_submission.py "
-        f"--run-dir {run.path} --allow-missing-folds makes a submission of what is finished.",
-        flush=True,
-    )
-    return None
 
 
 def _missing(config: RunConfig, run: RunFolder, asked: list[int]) -> str:
@@ -165,6 +178,7 @@ def _jobs(
             return
         if config.overwrite:
             run.fold(fold).clear()
+        keep_within(run, config.disk_budget, next_fold=fold)
         arguments = [*common, "--fold", str(fold)]
         arguments += [] if deadline is None else [f"--deadline={deadline}"]
         yield Job(f"fold {fold}", "melanoma.training", arguments)

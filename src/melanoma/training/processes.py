@@ -14,20 +14,15 @@ from types import FrameType
 from typing import Any
 
 import melanoma
+from melanoma.command_line import Terminated
 
 # How long a process may take to end by itself: Lightning does so after the batch it is at.
 _GRACE_S = 30.0
 _POLL_S = 0.1
 _WATCH_S = 2.0
 _LAUNCHER = "MELANOMA_LAUNCHER_PID"
-# What a shell reports of a process that was ended by SIGTERM.
-TERMINATED = 128 + signal.SIGTERM
 # Of a fold that has stopped where it can go on (sysexits.h: try again later).
 STOPPED = 75
-
-
-class Terminated(KeyboardInterrupt):
-    """SIGTERM, which is answered as Ctrl-C is."""
 
 
 @dataclass(frozen=True)

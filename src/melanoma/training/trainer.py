@@ -15,8 +15,9 @@ from lightning.pytorch.callbacks import (
 from melanoma.images.datamodule import MelanomaDataModule
 from melanoma.run_folder import FoldFolder, RunFolder
 from melanoma.tables import FOLD, IMAGE_NAME, PATIENT_ID, TARGET, patients_of
-from melanoma.training.acceleration import precision_of
+from melanoma.training.acceleration import device_of, precision_of
 from melanoma.training.callbacks import EpochTable, PredictionTables
+from melanoma.training.checkpoint_io import with_atomic_checkpoints
 from melanoma.training.config import RunConfig
 from melanoma.training.loggers import create_loggers
 from melanoma.training.photographs import ValidationPhotographs
@@ -50,6 +51,8 @@ def create_trainer(
         StopInTime(folder.last_checkpoint, deadline, f"fold {fold}"),
     ]
     options["precision"] = precision_of(options)
+    if device_of(options.get("accelerator")) != "tpu":  # whose checkpoints torch_xla writes
+        options["plugins"] = with_atomic_checkpoints(options.get("plugins"))
     if options.get("enable_progress_bar") is None:
         # In a file a bar is a mess; a line per epoch is printed anyway.
         options["enable_progress_bar"] = sys.stdout.isatty()

@@ -1,0 +1,47 @@
+"""Checkpoints, written like every other file: beside, then renamed; a failure is one message."""
+
+import io
+import os
+from pathlib import Path
+from typing import Any
+
+import torch
+from lightning.pytorch.plugins.io import CheckpointIO, TorchCheckpointIO
+
+from melanoma.files import write_atomically
+
+
+class AtomicCheckpointIO(TorchCheckpointIO):
+    """Lightning's own, but never with half a checkpoint under the name of a whole one.
+
+    Lightning writes into the system's temporary folder and moves from there, which copies, byte by
+    byte, where that is another disk.
+    """
+
+    def save_checkpoint(
+        self, checkpoint: dict[str, Any], path: str | os.PathLike[str], storage_options: Any = None
+    ) -> None:
+        """Write a checkpoint to disk, for good, before it takes the place of the earlier one.
+
+        Raises:
+            MelanomaError: If it cannot be written, with the bytes needed and free.
+        """
+        content = io.BytesIO()  # as Lightning does: only so are the bytes known before
+        torch.save(checkpoint, content)
+        view = content.getbuffer()
+        write_atomically(Path(path), lambda temporary: _write_to_disk(temporary, view), len(view))
+
+
+def with_atomic_checkpoints(plugins: Any) -> list[Any]:
+    """The user's Trainer plugins, and this one where none of them writes checkpoints."""
+    listed = plugins if isinstance(plugins, list) else [plugins] if plugins else []
+    writes = any(isinstance(plugin, CheckpointIO) for plugin in listed)
+    return listed if writes else [*listed, AtomicCheckpointIO()]
+
+
+def _write_to_disk(path: Path, content: memoryview) -> None:
+    with path.open("wb") as file:
+        file.write(content)
+        file.flush()
+        # Before it is renamed: else a machine that loses power may keep the name without the bytes.
+        os.fsync(file.fileno())

@@ -1,0 +1,68 @@
+"""Checking the blend in a run folder: oof.csv and submission.csv against submission.json."""
+
+from pathlib import Path
+
+from melanoma.errors import MelanomaError, name_some
+from melanoma.files import sha256_of
+from melanoma.run_folder import RunFolder
+from melanoma.tables import (
+    IMAGE_NAME,
+    OOF_COLUMNS,
+    SUBMISSION_COLUMNS,
+    TARGET,
+    check_image_names,
+    check_probabilities,
+    read_sample_submission,
+    read_table,
+)
+from melanoma.verification.findings import Finding, read_object
+from melanoma.verification.folds import verify_table
+
+_REBUILD = "Run scripts/build_submission.py again."
+
+
+def verify_blend(run: RunFolder, data_dir: Path) -> list[Finding]:
+    """Check oof.csv and submission.csv against what submission.json says of them."""
+    path = run.path / "submission.json"
+    if not path.exists():
+        return []
+    description = read_object(path)
+    outputs, inputs = description.get("outputs"), description.get("inputs")
+    if not isinstance(outputs, dict) or not isinstance(inputs, dict):
+        return [Finding(path, "not readable as the description of a blend", _REBUILD)]
+    findings = _verify_outputs(run, outputs)
+    changed = [p for p in map(Path, inputs) if p.is_file() and sha256_of(p) != inputs[str(p)]]
+    if changed:
+        problem = f"{name_some(changed)} changed after it was blended"
+        findings.append(Finding(run.submission_csv, problem, _REBUILD))
+    if run.oof_csv.is_file():
+        findings += verify_table(run.oof_csv, OOF_COLUMNS)
+    return findings + _verify_submission(run.submission_csv, data_dir)
+
+
+def _verify_outputs(run: RunFolder, outputs: dict[str, str]) -> list[Finding]:
+    findings = []
+    for name, sha256 in outputs.items():
+        made = run.path / Path(name).name
+        if not made.is_file():
+            findings.append(Finding(made, "missing, though submission.json names it", _REBUILD))
+        elif sha256_of(made) != sha256:
+            findings.append(
+                Finding(made, "damaged or replaced: not the SHA-256 in submission.json", _REBUILD)
+            )
+    return findings
+
+
+def _verify_submission(path: Path, data_dir: Path) -> list[Finding]:
+    if not path.is_file():
+        return []
+    try:
+        table = read_table(path, SUBMISSION_COLUMNS)
+        check_image_names(table, path)
+        check_probabilities(table, TARGET, path, _REBUILD)
+        form = read_sample_submission(data_dir)
+    except MelanomaError as error:
+        return [Finding.of_error(path, error)]
+    if form is not None and form[IMAGE_NAME].tolist() != table[IMAGE_NAME].tolist():
+        return [Finding(path, "not the ids of sample_submission.csv in its order", _REBUILD)]
+    return []

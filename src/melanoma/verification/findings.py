@@ -1,0 +1,43 @@
+"""What is wrong in a run folder: where, what, and what to do about it."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Self
+
+from melanoma.errors import MelanomaError
+
+RETRAIN = "Train that fold again with scripts/train_folds.py --overwrite."
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing that is wrong.
+
+    Attributes:
+        path: Of the file or folder.
+        problem: What is wrong with it.
+        remedy: What to do, as a sentence; empty where `problem` says it.
+    """
+
+    path: Path
+    problem: str
+    remedy: str = ""
+
+    @classmethod
+    def of_error(cls, path: Path, error: MelanomaError) -> Self:
+        """What a reader of the file has found."""
+        return cls(path, str(error).removeprefix(f"{path}: "))
+
+    def __str__(self) -> str:
+        """One line."""
+        return f"{self.path}: {self.problem}" + (f". {self.remedy}" if self.remedy else "")
+
+
+def read_object(path: Path) -> dict[str, Any]:
+    """The content of a JSON file; empty where it is missing or holds something else."""
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return content if isinstance(content, dict) else {}
