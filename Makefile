@@ -1,6 +1,6 @@
 # Every target does its own set-up: `make demo` and `make test` are all a fresh clone needs.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check format bench clean
+.PHONY: help setup demo test check format bench torture clean
 
 VENV := .venv
 PYTHON := $(VENV)/bin/python
@@ -47,6 +47,9 @@ bench: $(READY)  ## Measure speed side by side; needs ../shared/data, takes abou
 	$(PYTHON) benchmarks/parallel.py
 	$(PYTHON) benchmarks/start.py
 	$(PYTHON) benchmarks/memory.py
+
+torture: $(READY)  ## Kill it, fill its disk, feed it rubbish; about 40 minutes, see docs/reliability.md
+	$(PYTHON) torture/run.py
 
 clean:  ## Remove the environment and the demo's results; never your data or runs
 	rm -rf $(VENV) input/demo folds/demo.csv folds/demo.json runs/demo .mypy_cache .ruff_cache .pytest_cache

@@ -98,3 +98,11 @@ def test_a_damaged_done_file_is_named(tmp_path: Path) -> None:
     (tmp_path / "fold_0" / "done.json").write_text("{")
     with pytest.raises(RunError, match=r"done.json: cannot be read .* --overwrite"):
         RunFolder(tmp_path).fold(0).read_done()
+
+
+def test_a_done_file_of_something_else_is_named(tmp_path: Path) -> None:
+    done_json = RunFolder(tmp_path).fold(0).done_json
+    done_json.parent.mkdir()
+    done_json.write_text("[1, 2]")
+    with pytest.raises(RunError, match=r"done.json: cannot be read \(it holds no JSON object\)"):
+        RunFolder(tmp_path).fold(0).read_done()

@@ -104,7 +104,9 @@ class FoldFolder:
             RunError: If it cannot be read.
         """
         try:
-            content: dict[str, Any] = json.loads(self.done_json.read_text(encoding="utf-8"))
+            content = json.loads(self.done_json.read_text(encoding="utf-8"))
+            if not isinstance(content, dict):
+                raise ValueError("it holds no JSON object")
         except (OSError, ValueError) as error:
             raise RunError(
                 f"{self.done_json}: cannot be read ({error}). Train that fold again with --overwrite."
@@ -196,7 +198,10 @@ class RunFolder:
         try:
             content = yaml.safe_load(self.config_yaml.read_text(encoding="utf-8"))
         except (OSError, ValueError, yaml.YAMLError) as error:
-            raise RunError(f"{self.config_yaml}: cannot be read ({error}).") from error
+            raise RunError(
+                f"{self.config_yaml}: cannot be read ({error}). Restore it, or choose another run "
+                "folder."
+            ) from error
         if not isinstance(content, dict):
             raise RunError(f"{self.config_yaml}: holds no settings. Train again with --overwrite.")
         return content

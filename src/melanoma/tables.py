@@ -259,6 +259,6 @@ def _read_csv(path: Path) -> pd.DataFrame:
 
 def _nearby_tables(path: Path) -> str:
     if not path.parent.is_dir():
-        return f"Its folder {path.parent} does not exist either."
+        return f"Its folder {path.parent} does not exist either; check the path."
     found = sorted(other.name for other in path.parent.glob("*.csv"))
     return f"That folder has {name_some(found) if found else 'no CSV file'}."

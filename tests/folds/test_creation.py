@@ -98,6 +98,26 @@ def test_only_what_can_be_made_again_is_replaced(competition: Path, folds_csv: P
     create_folds(competition, n_folds=2, output=folds_csv, overwrite=True)
 
 
+def test_folds_whose_description_could_not_be_written_are_made_again(
+    competition: Path, folds_csv: Path
+) -> None:
+    content = folds_csv.read_bytes()
+    description_path(folds_csv).unlink()
+    create_folds(competition, n_folds=2, output=folds_csv)
+    assert folds_csv.read_bytes() == content
+    assert description_path(folds_csv).is_file()
+
+
+def test_a_folder_cannot_be_the_fold_file(competition: Path, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"--output .*: is a folder\. Give a file"):
+        create_folds(competition, n_folds=2, output=tmp_path)
+
+
+def test_a_negative_seed_is_refused(competition: Path, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"--seed -1: must not be negative"):
+        create_folds(competition, n_folds=2, seed=-1, output=tmp_path / "folds.csv")
+
+
 def test_what_cannot_be_asked_for_is_refused(competition: Path, tmp_path: Path) -> None:
     external = other_year(tmp_path, competition)
     with pytest.raises(ConfigError, match="--repeats 0: must be at least 1"):

@@ -41,6 +41,8 @@ def test_a_changed_training_table_is_noticed(competition: Path, folds_csv: Path)
         (lambda t: t.assign(fold=0), r"at least 2, but it has 0"),
         (lambda t: t.assign(fold=t["fold"] - 2), r"fold of .* \(-2\).* is not a number from 0"),
         (lambda t: t.assign(fold=t["fold"] + 0.5), r"is not a number from 0"),
+        (lambda t: t.assign(fold=t["fold"] * 1e300), r"\(1e\+300\).* is not a number from 0"),
+        (lambda t: t.assign(fold="inf"), r"TRAIN_000 \(inf\).* is not a number from 0"),
         (lambda t: t.assign(fold="a"), r"TRAIN_000 \(a\).* is not a number from 0"),
         (lambda t: t.drop(columns="fold"), r"no column fold"),
         (lambda t: t.assign(fold=[0] * 39 + [1]), r"fold 1 holds one class only"),

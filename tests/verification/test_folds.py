@@ -33,7 +33,7 @@ def test_every_file_is_compared_with_its_checksum(folder: FoldFolder, name: str)
     ("content", "message"),
     [
         ("{", "cannot be read"),
-        ("[]", "names no files with their checksums"),
+        ("[]", "cannot be read (it holds no JSON object)"),
         ('{"files": {"../best.ckpt": "0"}}', "names no files with their checksums"),
     ],
 )

@@ -59,7 +59,9 @@ def assign_folds(
     if n_folds < 2:
         raise ConfigError(f"--n-folds {n_folds}: cross-validation needs at least 2 folds.")
     if balance_on and scheme != "balanced":
-        raise ConfigError(f"--balance-on: --scheme {scheme} balances the target only.")
+        raise ConfigError(
+            f"--balance-on: --scheme {scheme} balances the target only. Choose balanced."
+        )
     groups = join_groups(train) if groups is None else groups
     units = np.arange(len(train)) if scheme == "stratified" else groups
     _check_enough_of_each_class(train[TARGET], units, n_folds, scheme)

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from melanoma.errors import ConfigError, TableError, name_some
-from melanoma.files import sha256_of, write_json, write_table
+from melanoma.files import sha256_of, write_json, write_text
 from melanoma.folds.assignment import LEFT_OUT, FoldArray, Scheme, assign_folds
 from melanoma.folds.balance import Balance, judge_folds
 from melanoma.folds.files import description_path, excluded_column, read_description
@@ -92,10 +93,14 @@ def create_folds(
     """
     if repeats < 1:
         raise ConfigError(f"--repeats {repeats}: must be at least 1.")
+    if seed < 0:
+        raise ConfigError(f"--seed {seed}: must not be negative.")
     if external is not None and scheme == "stratified":
         raise ConfigError("--external needs folds that keep patients together: not stratified.")
-    if not overwrite:
-        _refuse_to_replace_foreign_file(output)
+    if output.is_dir():
+        raise ConfigError(
+            f"--output {output}: is a folder. Give a file, such as {output / 'folds.csv'}."
+        )
     made = FoldsMade()
     tables = _read_tables(data_dir, duplicates, external, made)
     columns: dict[str, FoldArray] = {}
@@ -106,7 +111,10 @@ def create_folds(
         )
         columns[column] = folds
         made.balances[column] = judge_folds(tables.train, folds, tables.train_groups, balance_on)
-    write_table(output, _fold_table(tables, columns, made))
+    text = _fold_table(tables, columns, made).to_csv(index=False, lineterminator="\n")
+    if not overwrite:
+        _refuse_to_replace_foreign_file(output, text)
+    write_text(output, text)
     draw_balance(made.balances[FOLD], output.with_suffix(".png"))
     inputs = {"train": train_csv(data_dir), "duplicates": duplicates, "external": external}
     description = {"scheme": scheme, "seed": seed, "k": n_folds, "repeats": repeats}
@@ -180,8 +188,12 @@ def _description(inputs: dict[str, Path | None], output: Path, made: FoldsMade) 
     }
 
 
-def _refuse_to_replace_foreign_file(output: Path) -> None:
-    if output.exists() and read_description(output).get("folds_sha256") != sha256_of(output):
+def _refuse_to_replace_foreign_file(output: Path, text: str) -> None:
+    if not output.exists():
+        return
+    # The same folds are there where an earlier call could not write the description.
+    ours = {read_description(output).get("folds_sha256"), sha256(text.encode()).hexdigest()}
+    if sha256_of(output) not in ours:
         raise ConfigError(
             f"{output} exists and was not written by create_folds.py as it is now, so it could not "
             "be made again. Choose another --output, or replace it with --overwrite."

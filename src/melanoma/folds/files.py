@@ -25,6 +25,9 @@ from melanoma.tables import (
 # Of an image of another year: the fold whose training must not see it.
 EXCLUDED = "excluded"
 
+# Beyond it a number is no fold; and far beyond it, it would become a negative integer.
+_MOST_FOLDS = 1_000_000
+
 
 def description_path(folds_csv: Path) -> Path:
     """The JSON file beside a fold file that says how it was made."""
@@ -72,7 +75,7 @@ def read_fold_column(folds_csv: Path, fold_column: str = FOLD) -> "pd.Series[int
     table = read_table(folds_csv, [IMAGE_NAME, name])
     check_image_names(table, folds_csv)
     values = pd.to_numeric(table[name], errors="coerce")
-    wrong = ~(values >= LEFT_OUT) | (values != values.round())
+    wrong = ~values.between(LEFT_OUT, _MOST_FOLDS) | (values != values.round())
     if wrong.any():
         raise TableError(
             f"{folds_csv}: {name} of {name_values(table.loc[wrong], name)} is not a number "

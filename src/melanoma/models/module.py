@@ -293,8 +293,10 @@ def _n_metadata(metadata: bool, statistics: dict[str, Any] | None) -> int:
 
 
 def _check_ranges(settings: dict[str, Any]) -> None:
-    if not settings["learning_rate"] > 0:
-        raise ConfigError(f"--model.learning_rate {settings['learning_rate']}: must be above 0.")
+    if not 0 < settings["learning_rate"] < math.inf:
+        raise ConfigError(
+            f"--model.learning_rate {settings['learning_rate']}: must be above 0 and finite."
+        )
     for name in ("dropout", "drop_path", "label_smoothing", "metadata_dropout", "ema_decay"):
         value = settings[name]
         if value is not None and not 0 <= value < 1:

@@ -9,7 +9,7 @@ from typing import Any
 import lightning.pytorch as pl
 from jsonargparse import ArgumentParser, Namespace
 
-from melanoma.errors import ConfigError
+from melanoma.errors import ConfigError, name_some
 from melanoma.images.datamodule import MelanomaDataModule
 from melanoma.models.module import MelanomaModule
 from melanoma.training.disk_budget import parse_bytes
@@ -176,7 +176,7 @@ def parse_config(arguments: list[str]) -> RunConfig:
         ConfigError: If settings contradict each other.
     """
     parser = config_parser()
-    parsed = parser.parse_args(arguments)
+    parsed = _parse(parser, arguments)
     run_dir = Path(parsed.run_dir) if parsed.run_dir else RUNS / _run_name(parsed)
     parsed.run_dir = str(run_dir)
     config = RunConfig(
@@ -225,10 +225,37 @@ def parse_duration(text: str) -> float:
     return total
 
 
+def _parse(parser: ArgumentParser, arguments: list[str]) -> Namespace:
+    try:
+        parsed = parser.parse_args(arguments)
+    except UnicodeDecodeError as error:
+        raise ConfigError(
+            f"--config: not a text file ({error}). Give a YAML file in UTF-8, see configs/."
+        ) from error
+    wrong = [n for n in ("data", "model", "trainer") if not isinstance(parsed[n], Namespace)]
+    if wrong:
+        raise ConfigError(
+            f"--config: {', '.join(wrong)} holds no settings. Give some below it, or remove that line."
+        )
+    # The parser takes null for any option.
+    unset = [
+        name
+        for name, default in parser.get_defaults().items()
+        if default is not None and parsed.get(name) is None and not name.startswith("trainer.")
+    ]
+    if unset:
+        raise ConfigError(
+            f"--config: {name_some(unset)} is null. Give a value, or remove that line."
+        )
+    return parsed
+
+
 def _check_settings(config: RunConfig) -> None:
     patience = config.early_stopping_patience
     if patience is not None and patience < 1:
         raise ConfigError(f"--early_stopping_patience {patience}: must be at least 1.")
+    if config.seed < 0:
+        raise ConfigError(f"--seed {config.seed}: must not be negative.")
     if config.top_k < 1:
         raise ConfigError(f"--top_k {config.top_k}: must be at least 1.")
     if config.photographs < 0:
@@ -247,7 +274,7 @@ def _check_settings(config: RunConfig) -> None:
     if config.trainer.get("limit_val_batches") == 0:
         raise ConfigError(
             "--trainer.limit_val_batches 0: the best checkpoint is chosen by the validation AUC, "
-            "so validation cannot be switched off."
+            "so validation cannot be switched off. Give another number, or leave it out."
         )
 
 

@@ -18,6 +18,7 @@ from melanoma.training.disk_budget import keep_within
 from melanoma.training.processes import STOPPED, WHOLE_MACHINE, Job, Share, run_processes
 from melanoma.training.record import write_record
 from melanoma.training.shares import divide_machine
+from melanoma.training.trainer import check_trainer
 
 ALL_FOLDS = "all"
 # A fold that could not train longer than this is not begun: its process takes that long to start.
@@ -112,6 +113,7 @@ def check_inputs(config: RunConfig, fold: int) -> None:
     module.create_optimizer()
     check_image_size(module.network.backbone, data.image_size)
     check_weights(config.model["weights"], config.model["backbone"])
+    check_trainer(config)
 
 
 def parse_folds(config: RunConfig) -> list[int]:

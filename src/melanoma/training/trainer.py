@@ -5,6 +5,7 @@ from typing import Any
 
 import lightning.pytorch as pl
 import pandas as pd
+from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch.callbacks import (
     Callback,
     EMAWeightAveraging,
@@ -12,6 +13,7 @@ from lightning.pytorch.callbacks import (
     ModelCheckpoint,
 )
 
+from melanoma.errors import ConfigError
 from melanoma.images.datamodule import MelanomaDataModule
 from melanoma.run_folder import FoldFolder, RunFolder
 from melanoma.tables import FOLD, IMAGE_NAME, PATIENT_ID, TARGET, patients_of
@@ -58,6 +60,31 @@ def create_trainer(
         options["enable_progress_bar"] = sys.stdout.isatty()
     options["default_root_dir"] = options.get("default_root_dir") or str(folder.path)
     return pl.Trainer(**options)
+
+
+def check_trainer(config: RunConfig) -> None:
+    """Check the trainer's options before any fold has a process, where Lightning would refuse them.
+
+    Raises:
+        ConfigError: With Lightning's reason, or because nothing would be trained.
+    """
+    for name in ("max_steps", "accumulate_grad_batches", "check_val_every_n_epoch"):
+        if config.trainer.get(name) == 0:
+            raise ConfigError(f"--trainer.{name} 0: must be at least 1.")
+    if config.trainer.get("max_epochs") == -1 and config.trainer.get("max_steps", -1) == -1:
+        raise ConfigError(
+            "--trainer.max_epochs -1: the schedule of the learning rate needs an end. "
+            "Give --trainer.max_epochs or --trainer.max_steps."
+        )
+    quiet = {"logger": False, "enable_progress_bar": False, "enable_model_summary": False}
+    precision = precision_of(config.trainer)
+    try:
+        pl.Trainer(**{**config.trainer, **quiet, "callbacks": None, "precision": precision})
+    except (MisconfigurationException, ValueError, TypeError) as error:
+        given = ", ".join(f"--trainer.{name}" for name in config.trainer if name in str(error))
+        raise ConfigError(
+            f"{given or '--trainer'}: {error} Change that option, or leave it out."
+        ) from error
 
 
 def _callbacks(

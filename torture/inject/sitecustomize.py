@@ -1,0 +1,65 @@
+"""Makes the writing of one file fail: read by every Python that has this folder on its path.
+
+TORTURE_FILE is the file, TORTURE_ERRNO what is wrong with it, TORTURE_FIRED a file that is made when
+it has happened. A permission is refused at once; a full disk and a broken one let half of the
+bytes pass.
+"""
+
+import builtins
+import errno
+import io
+import os
+from pathlib import Path
+from typing import Any
+
+_FILE = Path(os.environ.get("TORTURE_FILE", "/nowhere/nothing"))
+_ERRNO = int(os.environ.get("TORTURE_ERRNO", "0"))
+_FIRED = os.environ.get("TORTURE_FIRED", "")
+
+_open = builtins.open
+
+
+def _fail() -> OSError:
+    os.close(os.open(_FIRED, os.O_CREAT | os.O_WRONLY))
+    return OSError(_ERRNO, os.strerror(_ERRNO), str(_FILE))
+
+
+def _is_meant(path: Any) -> bool:
+    """Whether a path is the file, or a temporary name of it in the same folder."""
+    if isinstance(path, int):
+        return False
+    place = Path(os.path.abspath(os.fsdecode(path)))
+    return place.parent == _FILE.parent and _FILE.stem in place.name and _FILE.suffix in place.name
+
+
+class _Half(io.FileIO):
+    def fileno(self) -> int:
+        # Else a file would be copied into it by the kernel, past `write`.
+        raise io.UnsupportedOperation
+
+    def write(self, content: Any, /) -> int:
+        super().write(bytes(content)[: len(content) // 2])
+        raise _fail()
+
+
+def _failing_open(file: Any, mode: str = "r", *more: Any, **named: Any) -> Any:
+    if not set(mode) & set("wax+") or not _is_meant(file):
+        return _open(file, mode, *more, **named)
+    if _ERRNO in (errno.EACCES, errno.EROFS):
+        raise _fail()
+    whole = io.BufferedWriter(_Half(file, mode.replace("b", "").replace("t", "").replace("+", "")))
+    return whole if "b" in mode else io.TextIOWrapper(whole, encoding="utf-8", write_through=True)
+
+
+def _failing(rename: Any) -> Any:
+    def renames(source: Any, target: Any, **named: Any) -> None:
+        if Path(os.path.abspath(os.fsdecode(target))) == _FILE:
+            raise _fail()
+        rename(source, target, **named)
+
+    return renames
+
+
+if _ERRNO:
+    builtins.open = io.open = _failing_open  # type: ignore[assignment]
+    os.replace, os.rename = _failing(os.replace), _failing(os.rename)
