@@ -71,6 +71,15 @@ def sha256_of(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
+def read_object(path: Path) -> dict[str, Any]:
+    """The content of a JSON file; empty where it is missing or holds something else."""
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return content if isinstance(content, dict) else {}
+
+
 def find_leftovers(folder: Path) -> Iterator[Path]:
     """Half-written files in a folder: of processes at work, or of ones that were killed.
 

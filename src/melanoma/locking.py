@@ -1,6 +1,5 @@
 """One writer at a time: locks on the folds of a run, which the system releases with the process."""
 
-import json
 import os
 import platform
 import time
@@ -13,7 +12,7 @@ from typing import Any
 from filelock import FileLock, Timeout
 
 from melanoma.errors import MelanomaError, RunError
-from melanoma.files import remove_file, write_json
+from melanoma.files import read_object, remove_file, write_json
 
 # Kept beside the folds, not in them: a fold's folder is removed when it is repeated.
 LOCKS = ".locks"
@@ -111,12 +110,8 @@ def _ourselves(what: str) -> dict[str, Any]:
 
 def _read(holder: Path) -> dict[str, Any]:
     """Who holds a lock; empty where it is about to be written."""
-    try:
-        content = json.loads(holder.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}
-    known = isinstance(content, dict) and _ourselves("").keys() <= content.keys()
-    return content if known else {}
+    content = read_object(holder)
+    return content if _ourselves("").keys() <= content.keys() else {}
 
 
 def _is_ending(other: dict[str, Any]) -> bool:

@@ -10,7 +10,7 @@ from typing import Any
 import yaml
 
 from melanoma.errors import RunError, name_some
-from melanoma.files import find_leftovers, write_json, write_text
+from melanoma.files import find_leftovers, read_object, write_json, write_text
 from melanoma.locking import LOCKS, hold
 
 # May differ when a run is taken up again: they say where things are and what is shown on the way,
@@ -244,10 +244,7 @@ class RunFolder:
         differing = differing_settings(self.read_config(), yaml.safe_load(config))
         if differing:
             return ["another configuration", *differing]
-        try:
-            before = json.loads(self.tables_json.read_text(encoding="utf-8"))
-        except (OSError, ValueError):
-            before = {}
+        before = read_object(self.tables_json)
         changed = [name for name in tables if before.get(name) != tables[name]]
         return ["other tables", *(f"{name} has changed" for name in changed)] if changed else []
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from melanoma.errors import ConfigError, name_some
-from melanoma.files import sha256_of, write_bytes, write_text
+from melanoma.files import read_object, sha256_of, write_bytes, write_text
 
 OOF_CSV = "oof.csv"
 SUBMISSION_CSV = "submission.csv"
@@ -101,12 +101,10 @@ def _holds(path: Path, content_sha256: str | None) -> bool:
 
 def _read_description(out_dir: Path) -> dict[str, Any]:
     """What an earlier blend left; empty where there is none, or another kind of file."""
+    content = read_object(out_dir / DESCRIPTION_JSON)
     try:
-        content: dict[str, Any] = json.loads(
-            (out_dir / DESCRIPTION_JSON).read_text(encoding="utf-8")
-        )
         _resolved(content["options"])
         dict(content["outputs"])
-    except (OSError, ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError):
         return {}
     return content

@@ -13,7 +13,7 @@ import numpy as np
 from tqdm import tqdm
 
 from melanoma.errors import MelanomaError, name_bytes
-from melanoma.files import write_atomically
+from melanoma.files import existing_folder, write_atomically
 from melanoma.images.reading import Pixels, read_image
 
 # Part of a file's name: to be raised when read_image gives other pixels than before.
@@ -87,8 +87,7 @@ def _file_of(folder: Path, paths: Sequence[Path], size_px: int) -> Path:
 
 
 def _check_space(folder: Path, n_bytes: int) -> None:
-    existing = next(parent for parent in [folder, *folder.absolute().parents] if parent.exists())
-    free = shutil.disk_usage(existing).free
+    free = shutil.disk_usage(existing_folder(folder)).free
     if n_bytes > free:
         raise MelanomaError(
             f"--data.cache {folder}: the decoded photographs need {name_bytes(n_bytes)}, "

@@ -14,7 +14,7 @@ from melanoma.diagnoses import CLASSES, UNKNOWN, diagnosis_classes
 from melanoma.errors import ConfigError, name_some
 from melanoma.folds.files import EXCLUDED
 from melanoma.images.cache import PixelCache, fill_cache, open_cache
-from melanoma.images.dataset import Batch, DrawSampler, MelanomaDataset
+from melanoma.images.dataset import Batch, MelanomaDataset
 from melanoma.images.reading import check_images
 from melanoma.images.sources import PATH, Sources, read_sources
 from melanoma.images.transforms import Augmentation, AugmentationName
@@ -175,6 +175,13 @@ class MelanomaDataModule(pl.LightningDataModule):
         return read_sources(self.data_dir, self.folds_csv, self.fold_column, self.external_csv)
 
     @cached_property
+    def _pixels(self) -> PixelCache | None:
+        # Once for all stages: its name is made of every photograph's size and time of change.
+        if self.cache is None:
+            return None
+        return open_cache(self.cache, self._sources.paths, self.image_size)
+
+    @cached_property
     def _cache_rows(self) -> "pd.Series[int]":
         return pd.Series({str(path): row for row, path in enumerate(self._sources.paths)})
 
@@ -214,10 +221,9 @@ class MelanomaDataModule(pl.LightningDataModule):
         return None if statistics is None else statistics.transform(table)
 
     def _cached(self, paths: "pd.Series[str]") -> tuple[PixelCache, npt.NDArray[np.int64]] | None:
-        if self.cache is None:
+        if self._pixels is None:
             return None
-        cache = open_cache(self.cache, self._sources.paths, self.image_size)
-        return cache, self._cache_rows.loc[paths.tolist()].to_numpy().astype(np.int64)
+        return self._pixels, self._cache_rows.loc[paths.tolist()].to_numpy().astype(np.int64)
 
     def _sampling_weights(self, stage: Stage) -> npt.NDArray[np.float64] | None:
         if stage != "train" or self.sampling == "uniform":
@@ -227,16 +233,12 @@ class MelanomaDataModule(pl.LightningDataModule):
         return of_class
 
     def _loader(self, stage: Stage) -> DataLoader[Batch]:
-        # The only place where a loader is made: shuffling and dropping are functions of the stage,
-        # so that a validation set can be neither shuffled nor cut.
-        dataset = self._datasets[stage]
-        training = stage == "train"
-        sampler = DrawSampler(
-            dataset,
-            num_replicas=self.trainer.world_size if self.trainer else 1,
-            rank=self.trainer.global_rank if self.trainer else 0,
-            shuffle=training,
+        return create_loader(
+            self._datasets[stage],
+            self.trainer,
+            self.batch_size,
+            self.num_workers,
+            training=stage == "train",
             seed=self.seed,
             weights=self._sampling_weights(stage),
         )
-        return create_loader(dataset, sampler, self.batch_size, self.num_workers, training)

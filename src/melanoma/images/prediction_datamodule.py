@@ -9,7 +9,7 @@ import pandas as pd
 from torch.utils.data import DataLoader
 
 from melanoma.errors import TableError
-from melanoma.images.dataset import Batch, DrawSampler, MelanomaDataset
+from melanoma.images.dataset import Batch, MelanomaDataset
 from melanoma.images.reading import check_images, find_images
 from melanoma.images.workers import create_loader, default_workers
 from melanoma.tables import IMAGE_NAME, read_test, test_csv
@@ -40,13 +40,7 @@ class PredictionDataModule(pl.LightningDataModule):
 
     def predict_dataloader(self) -> DataLoader[Batch]:
         """All photographs, each of several devices taking its part."""
-        sampler = DrawSampler(
-            self.dataset,
-            num_replicas=self.trainer.world_size if self.trainer else 1,
-            rank=self.trainer.global_rank if self.trainer else 0,
-            shuffle=False,
-        )
-        return create_loader(self.dataset, sampler, self.batch_size, self.num_workers)
+        return create_loader(self.dataset, self.trainer, self.batch_size, self.num_workers)
 
 
 def read_test_table(data_dir: Path) -> pd.DataFrame:

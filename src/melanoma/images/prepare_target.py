@@ -1,6 +1,5 @@
 """Whether a folder can take copies of photographs: checked before the first one is made."""
 
-import json
 import shutil
 from collections.abc import Sequence
 from contextlib import suppress
@@ -9,7 +8,7 @@ from pathlib import Path
 from statistics import mean
 
 from melanoma.errors import ConfigError, MelanomaError, name_bytes, name_some
-from melanoma.files import find_leftovers, remove_file, write_json
+from melanoma.files import find_leftovers, read_object, remove_file, write_json
 from melanoma.images.copies import CopyJob, CopySettings, encode_copy
 from melanoma.images.decoding import UNREADABLE
 
@@ -40,7 +39,7 @@ def claim(output_dir: Path, settings: CopySettings) -> None:
     """
     path = output_dir / "prepare.json"
     if path.is_file():
-        earlier = _read_object(path)
+        earlier = read_object(path)
         if earlier != asdict(settings):
             raise ConfigError(
                 f"{output_dir}: holds copies made with {_as_options(earlier)}, not with "
@@ -84,14 +83,6 @@ def check_space(output_dir: Path, jobs: Sequence[CopyJob], settings: CopySetting
             f"{name_bytes(free)} are free. Free some space, give another --output_dir, or choose "
             "a smaller --size or --quality."
         )
-
-
-def _read_object(path: Path) -> dict[str, object]:
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        content = None
-    return content if isinstance(content, dict) else {}
 
 
 def _as_options(settings: dict[str, object]) -> str:

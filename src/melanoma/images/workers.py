@@ -6,6 +6,9 @@ from collections.abc import Iterator
 from typing import Any
 
 import cv2
+import lightning.pytorch as pl
+import numpy as np
+import numpy.typing as npt
 import torch
 from torch.utils.data import DataLoader, Dataset
 
@@ -48,15 +51,35 @@ class ResumableLoader(DataLoader[Batch]):
 
 def create_loader(
     dataset: Dataset[Batch],
-    sampler: DrawSampler,
+    trainer: pl.Trainer | None,
     batch_size: int,
     num_workers: int,
     training: bool = False,
+    seed: int = 0,
+    weights: npt.NDArray[np.float64] | None = None,
 ) -> DataLoader[Batch]:
     """The one way in which loaders are made; fewer photographs than a batch are a smaller batch.
 
-    In training the odd last batch is dropped.
+    Shuffling and dropping follow from `training`, so that nothing that is evaluated can be shuffled
+    or cut: in training the order is random and the odd last batch is dropped.
+
+    Args:
+        dataset: Of photographs.
+        trainer: Knows how many devices there are, each of which takes its part; None for one.
+        batch_size: Photographs per step and device.
+        num_workers: Processes that read them.
+        training: Whether they are trained on.
+        seed: Of the order.
+        weights: As of `DrawSampler`.
     """
+    sampler = DrawSampler(
+        dataset,
+        num_replicas=trainer.world_size if trainer else 1,
+        rank=trainer.global_rank if trainer else 0,
+        shuffle=training,
+        seed=seed,
+        weights=weights,
+    )
     return (ResumableLoader if training else DataLoader)(
         dataset,
         batch_size=min(batch_size, len(sampler)),

@@ -1,6 +1,7 @@
 """Dividing the time of a call: until when folds may train, so that predicting still fits."""
 
 import time
+from functools import cached_property
 from pathlib import Path
 
 import pandas as pd
@@ -27,7 +28,11 @@ class TimeBudget:
     def __init__(self, seconds: float | None, data_dir: Path) -> None:
         self.seconds = seconds
         self.deadline = None if seconds is None else STARTED + seconds
-        self._n_test = _n_rows(test_csv(data_dir))
+        self.data_dir = data_dir
+
+    @cached_property
+    def _n_test(self) -> int:
+        return _n_rows(test_csv(self.data_dir))
 
     @property
     def remaining_s(self) -> float | None:

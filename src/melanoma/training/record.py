@@ -17,7 +17,7 @@ from typing import Any
 import torch
 
 import melanoma
-from melanoma.files import sha256_of, write_json
+from melanoma.files import read_object, sha256_of, write_json
 from melanoma.images.sources import read_sources
 from melanoma.run_folder import RunFolder, binding_settings
 from melanoma.tables import sample_submission_csv, test_csv
@@ -109,10 +109,7 @@ def _ingredients(run: RunFolder, config: RunConfig) -> dict[str, Any]:
 
 
 def _earlier_environments(path: Path) -> list[dict[str, Any]]:
-    try:
-        listed = json.loads(path.read_text(encoding="utf-8"))["environments"]
-    except (OSError, ValueError, KeyError, TypeError):
-        return []
+    listed = read_object(path).get("environments")
     return listed if isinstance(listed, list) else []
 
 

@@ -106,12 +106,10 @@ def _callbacks(
             save_weights_only=ema_decay is None,
             enable_version_counter=False,
         ),
-        ModelCheckpoint(
-            folder.path, filename=folder.last_checkpoint.stem, enable_version_counter=False
-        ),
+        _last_checkpoints(folder),
     ]
     if config.checkpoint_every_n_steps is not None:
-        callbacks.append(_step_checkpoints(folder, config.checkpoint_every_n_steps))
+        callbacks.append(_last_checkpoints(folder, config.checkpoint_every_n_steps))
     if config.top_k > 1:
         callbacks.append(_top_checkpoints(folder, config.top_k))
     if ema_decay is not None:
@@ -145,7 +143,8 @@ def _top_checkpoints(folder: FoldFolder, top_k: int) -> ModelCheckpoint:
     )
 
 
-def _step_checkpoints(folder: FoldFolder, n_steps: int) -> ModelCheckpoint:
+def _last_checkpoints(folder: FoldFolder, n_steps: int | None = None) -> ModelCheckpoint:
+    """Writes last.ckpt after each epoch, or after so many steps."""
     return ModelCheckpoint(
         folder.path,
         filename=folder.last_checkpoint.stem,

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from melanoma.errors import MelanomaError, name_some
-from melanoma.files import sha256_of
+from melanoma.files import read_object, sha256_of
 from melanoma.run_folder import RunFolder
 from melanoma.tables import (
     IMAGE_NAME,
@@ -15,8 +15,8 @@ from melanoma.tables import (
     read_sample_submission,
     read_table,
 )
-from melanoma.verification.findings import Finding, read_object
-from melanoma.verification.folds import verify_table
+from melanoma.verification.findings import Finding
+from melanoma.verification.folds import verify_file, verify_table
 
 _REBUILD = "Run scripts/build_submission.py again."
 
@@ -30,7 +30,12 @@ def verify_blend(run: RunFolder, data_dir: Path) -> list[Finding]:
     outputs, inputs = description.get("outputs"), description.get("inputs")
     if not isinstance(outputs, dict) or not isinstance(inputs, dict):
         return [Finding(path, "not readable as the description of a blend", _REBUILD)]
-    findings = _verify_outputs(run, outputs)
+    made = {run.path / Path(name).name: sha256 for name, sha256 in outputs.items()}
+    findings = [
+        finding
+        for output, sha256 in made.items()
+        for finding in verify_file(output, sha256, path.name, _REBUILD)
+    ]
     changed = [p for p in map(Path, inputs) if p.is_file() and sha256_of(p) != inputs[str(p)]]
     if changed:
         problem = f"{name_some(changed)} changed after it was blended"
@@ -38,19 +43,6 @@ def verify_blend(run: RunFolder, data_dir: Path) -> list[Finding]:
     if run.oof_csv.is_file():
         findings += verify_table(run.oof_csv, OOF_COLUMNS)
     return findings + _verify_submission(run.submission_csv, data_dir)
-
-
-def _verify_outputs(run: RunFolder, outputs: dict[str, str]) -> list[Finding]:
-    findings = []
-    for name, sha256 in outputs.items():
-        made = run.path / Path(name).name
-        if not made.is_file():
-            findings.append(Finding(made, "missing, though submission.json names it", _REBUILD))
-        elif sha256_of(made) != sha256:
-            findings.append(
-                Finding(made, "damaged or replaced: not the SHA-256 in submission.json", _REBUILD)
-            )
-    return findings
 
 
 def _verify_submission(path: Path, data_dir: Path) -> list[Finding]:

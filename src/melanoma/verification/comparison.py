@@ -9,10 +9,9 @@ import numpy as np
 import pandas as pd
 
 from melanoma.errors import RunError
-from melanoma.files import sha256_of
+from melanoma.files import read_object, sha256_of
 from melanoma.run_folder import FoldFolder, RunFolder, differing_settings
 from melanoma.tables import IMAGE_NAME, PREDICTION, PREDICTION_COLUMNS, read_predictions
-from melanoma.verification.findings import read_object
 
 _SAME, _DIFFERS, _ONE_ONLY = "same", "differs", "in one only"
 

@@ -1,9 +1,8 @@
 """What is wrong in a run folder: where, what, and what to do about it."""
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Self
+from typing import Self
 
 from melanoma.errors import MelanomaError
 
@@ -32,12 +31,3 @@ class Finding:
     def __str__(self) -> str:
         """One line."""
         return f"{self.path}: {self.problem}" + (f". {self.remedy}" if self.remedy else "")
-
-
-def read_object(path: Path) -> dict[str, Any]:
-    """The content of a JSON file; empty where it is missing or holds something else."""
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}
-    return content if isinstance(content, dict) else {}

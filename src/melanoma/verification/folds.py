@@ -49,7 +49,7 @@ def verify_fold(folder: FoldFolder) -> FoldState:
     for name, sha256 in files.items():
         path = folder.path / name
         remedy = _REPREDICT if path == folder.test_csv else RETRAIN
-        state.findings += _verify_file(path, sha256, remedy)
+        state.findings += verify_file(path, sha256, folder.done_json.name, remedy)
         state.n_files += 1
         state.n_bytes += path.stat().st_size if path.is_file() else 0
     state.findings += _verify_tables(folder, files)
@@ -71,15 +71,16 @@ def _files_of(done: Any, path: Path) -> dict[str, str]:
     return files
 
 
-def _verify_file(path: Path, sha256: str, remedy: str) -> list[Finding]:
+def verify_file(path: Path, sha256: str, named_in: str, remedy: str) -> list[Finding]:
+    """Check that a file is there, and is what another one says of it."""
     try:
         found = sha256_of(path)
     except FileNotFoundError:
-        return [Finding(path, "missing, though done.json names it", remedy)]
+        return [Finding(path, f"missing, though {named_in} names it", remedy)]
     except OSError as error:
         return [Finding(path, f"cannot be read ({error.strerror})", remedy)]
     if found != sha256:
-        return [Finding(path, "damaged or replaced: not the SHA-256 in done.json", remedy)]
+        return [Finding(path, f"damaged or replaced: not the SHA-256 in {named_in}", remedy)]
     return []
 
 

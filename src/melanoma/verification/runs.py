@@ -7,12 +7,12 @@ from typing import Any
 import pandas as pd
 
 from melanoma.errors import MelanomaError, name_bytes, name_some
-from melanoma.files import find_leftovers, sha256_of
+from melanoma.files import find_leftovers, read_object, sha256_of
 from melanoma.folds.files import read_fold_column
 from melanoma.run_folder import RunFolder
 from melanoma.tables import FOLD, train_csv
 from melanoma.verification.blends import verify_blend
-from melanoma.verification.findings import Finding, read_object
+from melanoma.verification.findings import Finding
 from melanoma.verification.folds import FoldState, verify_fold
 
 
