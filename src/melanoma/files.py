@@ -7,7 +7,7 @@ import os
 import re
 import shutil
 from collections.abc import Callable, Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -35,14 +35,31 @@ def write_atomically(path: Path, write: Callable[[Path], None], n_bytes: int | N
     """
     temporary = path.with_name(f".{path.stem}.{os.getpid()}{path.suffix}")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        write(temporary)
-        os.replace(temporary, path)
-    except OSError as error:
-        raise MelanomaError(_why_not_written(path, error, n_bytes)) from error
+        with writing_explained(path, n_bytes):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            write(temporary)
+            os.replace(temporary, path)
     finally:
         remove_file(temporary)
     return path
+
+
+@contextmanager
+def writing_explained(path: Path, n_bytes: int | None = None) -> Iterator[None]:
+    """Turn what the system says about a file that cannot be written into a message that helps.
+
+    Args:
+        path: What is written; of a folder, the file in it that the system names is meant.
+        n_bytes: How many will be written, where it is known: for the message of a full disk.
+
+    Raises:
+        MelanomaError: Instead of an OSError.
+    """
+    try:
+        yield
+    except OSError as error:
+        named = Path(error.filename) if path.is_dir() and error.filename else path
+        raise MelanomaError(_why_not_written(named, error, n_bytes)) from error
 
 
 def write_text(path: Path, text: str) -> Path:

@@ -49,14 +49,12 @@ class Case:
         command: A script and its arguments.
         pattern: What the message must match: culprit and remedy.
         breaks: Called in the folder of the case before the command.
-        bad: Why the project's answer is not as it should be yet; empty where it is.
     """
 
     id: str
     command: Sequence[str]
     pattern: str
     breaks: Breaks = nothing
-    bad: str = ""
 
 
 def holds(path: Path | str, content: str | bytes = "") -> Breaks:

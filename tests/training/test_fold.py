@@ -7,7 +7,7 @@ import pytest
 import torch
 from PIL import Image
 
-from melanoma.errors import ConfigError, RunError
+from melanoma.errors import ConfigError, MelanomaError, RunError
 from melanoma.files import sha256_of
 from melanoma.folds.creation import create_folds
 from melanoma.metrics import auc
@@ -132,6 +132,15 @@ def test_a_fold_without_all_its_predictions_is_not_done(
     with pytest.raises(error, match=message):
         train_fold(config, 0)
     assert not RunFolder(config.run_dir).fold(0).is_done
+
+
+def test_a_log_that_cannot_be_written_is_one_message(competition: Path, folds_csv: Path) -> None:
+    config = tiny_config(competition, folds_csv, "--trainer.max_epochs=1", "--logger=tensorboard")
+    folder = RunFolder(config.run_dir).fold(0)
+    folder.path.mkdir(parents=True)
+    (folder.path / "tensorboard").write_text("in the way")
+    with pytest.raises(MelanomaError, match=r"tensorboard cannot be written: .* Remove it from"):
+        train_fold(config, 0)
 
 
 def test_averaged_weights_are_what_is_judged_kept_and_predicted_with(

@@ -9,7 +9,7 @@ import pandas as pd
 import torch
 
 from melanoma.errors import ConfigError
-from melanoma.files import sha256_of, write_json
+from melanoma.files import sha256_of, write_json, writing_explained
 from melanoma.images.datamodule import MelanomaDataModule
 from melanoma.metrics import auc
 from melanoma.models.module import MelanomaModule
@@ -72,7 +72,8 @@ def train_fold(config: RunConfig, fold: int) -> FoldResult | None:
         report = module.load_pretrained_weights()
         if trainer.is_global_zero and report.loaded:
             print(report.as_text(), flush=True)
-    with memory_explained(config):
+    # Loggers write as they like: checkpoints and tables have messages of their own.
+    with memory_explained(config), writing_explained(folder.path):
         trainer.fit(module, datamodule=data, ckpt_path=resume_from, weights_only=True)
     if trainer.fast_dev_run:  # type: ignore[attr-defined]
         return None

@@ -68,7 +68,7 @@ def check_trainer(config: RunConfig) -> None:
     Raises:
         ConfigError: With Lightning's reason, or because nothing would be trained.
     """
-    for name in ("max_steps", "accumulate_grad_batches", "check_val_every_n_epoch"):
+    for name in ("max_epochs", "max_steps", "accumulate_grad_batches", "check_val_every_n_epoch"):
         if config.trainer.get(name) == 0:
             raise ConfigError(f"--trainer.{name} 0: must be at least 1.")
     if config.trainer.get("max_epochs") == -1 and config.trainer.get("max_steps", -1) == -1:
