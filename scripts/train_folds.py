@@ -8,8 +8,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "src"))
 from melanoma.command_line import script
 from melanoma.training.config import parse_config
 from melanoma.training.launch import parse_folds, train_folds
-from melanoma.training.learning_rate import find_learning_rate
-from melanoma.training.memory import find_batch_size
+from melanoma.training.trials import find_batch_size, find_learning_rate
 
 
 @script

@@ -14,10 +14,11 @@ from melanoma.metrics import auc
 from melanoma.models.module import MelanomaModule
 from melanoma.run_folder import RunFolder
 from melanoma.tables import OOF_COLUMNS
+from melanoma.training import trials
 from melanoma.training.config import parse_config
 from melanoma.training.fold import train_fold
-from melanoma.training.learning_rate import find_learning_rate
 from melanoma.training.trainer import create_trainer
+from melanoma.training.trials import find_batch_size, find_learning_rate
 from tiny_run import tiny_config
 
 CONFIGS = sorted((Path(__file__).resolve().parents[2] / "configs").glob("*.yaml"))
@@ -243,6 +244,16 @@ def test_a_learning_rate_is_suggested_and_nothing_of_the_run_changed(
     found = find_learning_rate(config, 0, n_steps=40)
     assert 1e-6 < found.learning_rate < 0.3
     assert [path.name for path in config.run_dir.iterdir()] == ["learning_rate.png"]
+
+
+def test_a_batch_size_is_suggested_and_nothing_of_the_run_changed(
+    competition: Path, folds_csv: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = tiny_config(competition, folds_csv, "--find_batch_size", "--data.batch_size=2")
+    monkeypatch.setattr(trials, "device_of", lambda _: "cuda")
+    monkeypatch.setattr(trials, "_MOST_SIZES", 2)
+    assert find_batch_size(config, 0) == 4  # two are tried, the first of them 2; both fit
+    assert list(config.run_dir.iterdir()) == []
 
 
 @pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.stem)
