@@ -11,8 +11,8 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
-from melanoma.errors import MelanomaError, RunError
-from melanoma.files import read_object, remove_file, write_json
+from melanoma.errors import RunError
+from melanoma.files import read_object, remove_file, write_json, writing_explained
 
 # Kept beside the folds, not in them: a fold's folder is removed when it is repeated.
 LOCKS = ".locks"
@@ -73,7 +73,7 @@ def is_running(pid: int) -> bool:
 
 def _acquire(lock: FileLock, holder: Path, wait_s: float) -> None:
     started = time.monotonic()
-    try:
+    with writing_explained(Path(lock.lock_file)):
         holder.parent.mkdir(parents=True, exist_ok=True)
         while not _try(lock):
             other = _read(holder)
@@ -81,12 +81,6 @@ def _acquire(lock: FileLock, holder: Path, wait_s: float) -> None:
             if time.monotonic() - started >= patience_s:
                 raise RunError(_refusal(holder, other))
             time.sleep(_POLL_S)
-    except OSError as error:
-        run_dir = holder.parents[1]
-        raise MelanomaError(
-            f"{run_dir}: cannot be locked ({error.strerror or error}). Make it writable, or choose "
-            "another --run_dir."
-        ) from error
 
 
 def _try(lock: FileLock) -> bool:

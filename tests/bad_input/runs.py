@@ -195,7 +195,7 @@ TRAINING = [
     Case(
         "a run folder that is a file",
         (*TRAIN, "--run-dir=file"),
-        r"file.*cannot be locked",
+        r"file/\.locks.* a file is where its folder should be\. Remove it",
         holds("file", "in the way"),
     ),
     Case(

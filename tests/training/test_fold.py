@@ -119,6 +119,19 @@ def test_trainer_options_pass_through(competition: Path, folds_csv: Path) -> Non
     assert any(isinstance(c, pl.callbacks.LearningRateMonitor) for c in trainer.callbacks)  # type: ignore[attr-defined]
 
 
+def test_what_a_fold_goes_on_from_is_written_after_the_checkpoints_that_it_knows(
+    competition: Path, folds_csv: Path
+) -> None:
+    config = tiny_config(competition, folds_csv, "--top_k=2", "--checkpoint_every_n_steps=1")
+    data = config.data_module(0)
+    data.setup()
+    trainer = create_trainer(config, 0, data)
+    names = [getattr(callback, "filename", None) for callback in trainer.checkpoint_callbacks]
+    assert names[0] == "best"
+    assert names[-2:] == ["last", "last"]
+    assert len(names) == 4
+
+
 @pytest.mark.parametrize(
     ("option", "error", "message"),
     [

@@ -16,11 +16,12 @@ _FILE = Path(os.environ.get("TORTURE_FILE", "/nowhere/nothing"))
 _ERRNO = int(os.environ.get("TORTURE_ERRNO", "0"))
 _FIRED = os.environ.get("TORTURE_FIRED", "")
 
-_open = builtins.open
+_open, _open_number = builtins.open, os.open
+_WRITING = os.O_WRONLY | os.O_RDWR
 
 
 def _fail() -> OSError:
-    os.close(os.open(_FIRED, os.O_CREAT | os.O_WRONLY))
+    os.close(_open_number(_FIRED, os.O_CREAT | os.O_WRONLY))
     return OSError(_ERRNO, os.strerror(_ERRNO), str(_FILE))
 
 
@@ -51,6 +52,13 @@ def _failing_open(file: Any, mode: str = "r", *more: Any, **named: Any) -> Any:
     return whole if "b" in mode else io.TextIOWrapper(whole, encoding="utf-8", write_through=True)
 
 
+def _failing_open_number(file: Any, flags: int, *more: Any, **named: Any) -> int:
+    # As locks are opened, which have nothing to write.
+    if flags & _WRITING and _is_meant(file):
+        raise _fail()
+    return _open_number(file, flags, *more, **named)
+
+
 def _failing(rename: Any) -> Any:
     def renames(source: Any, target: Any, **named: Any) -> None:
         if Path(os.path.abspath(os.fsdecode(target))) == _FILE:
@@ -62,4 +70,5 @@ def _failing(rename: Any) -> Any:
 
 if _ERRNO:
     builtins.open = io.open = _failing_open  # type: ignore[assignment]
+    os.open = _failing_open_number
     os.replace, os.rename = _failing(os.replace), _failing(os.rename)

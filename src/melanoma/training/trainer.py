@@ -106,12 +106,13 @@ def _callbacks(
             save_weights_only=ema_decay is None,
             enable_version_counter=False,
         ),
-        _last_checkpoints(folder),
     ]
-    if config.checkpoint_every_n_steps is not None:
-        callbacks.append(_last_checkpoints(folder, config.checkpoint_every_n_steps))
     if config.top_k > 1:
         callbacks.append(_top_checkpoints(folder, config.top_k))
+    # After the others: what goes on from it finds theirs written, or writes them again.
+    callbacks.append(_last_checkpoints(folder))
+    if config.checkpoint_every_n_steps is not None:
+        callbacks.append(_last_checkpoints(folder, config.checkpoint_every_n_steps))
     if ema_decay is not None:
         callbacks.append(EMAWeightAveraging(decay=ema_decay))
     if config.photographs:
