@@ -297,7 +297,8 @@ def test_all_folds_that_fail_are_named(
     competition: Path, folds_csv: Path, codes: dict[str, int]
 ) -> None:
     codes.update({"fold 0": 2, "fold 1": -9})
-    with pytest.raises(RunError, match=r"fold 0 stopped with exit code 2, fold 1 .* code -9; the"):
+    message = r"fold 0 stopped with exit code 2, fold 1 was ended by SIGKILL \(if nobody .*\); the"
+    with pytest.raises(RunError, match=message):
         train_folds(tiny_config(competition, folds_csv, "--fold=all"))
 
 

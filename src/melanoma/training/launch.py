@@ -15,7 +15,14 @@ from melanoma.tables import FOLD, test_csv, train_csv
 from melanoma.training.budget import TimeBudget
 from melanoma.training.config import RunConfig
 from melanoma.training.disk_budget import keep_within
-from melanoma.training.processes import STOPPED, WHOLE_MACHINE, Job, Share, run_processes
+from melanoma.training.processes import (
+    STOPPED,
+    WHOLE_MACHINE,
+    Job,
+    Share,
+    describe_end,
+    run_processes,
+)
 from melanoma.training.record import write_record
 from melanoma.training.shares import divide_machine
 from melanoma.training.trainer import check_trainer
@@ -188,9 +195,7 @@ def _jobs(
 
 def _check_ended_well(run: RunFolder, codes: dict[str, int]) -> None:
     stopped = [
-        f"{name} stopped with exit code {code}"
-        for name, code in codes.items()
-        if code not in (0, STOPPED)
+        f"{name} {describe_end(code)}" for name, code in codes.items() if code not in (0, STOPPED)
     ]
     if stopped:
         raise RunError(
@@ -209,6 +214,6 @@ def _predict_test_set(run: RunFolder, folds: list[int], budget: TimeBudget) -> N
     code = run_processes([job], [WHOLE_MACHINE], budget.deadline)[job.name]
     if code not in (0, STOPPED):
         raise RunError(
-            f"{job.name} stopped with exit code {code}; the reason is above. The folds are trained; "
+            f"{job.name} {describe_end(code)}; the reason is above. The folds are trained; "
             f"scripts/predict_folds.py --run-dir {run.path} goes on from there."
         )

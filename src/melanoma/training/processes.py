@@ -94,6 +94,20 @@ def run_processes(
             _stop([process for process, _ in running.values()])
 
 
+def describe_end(code: int) -> str:
+    """Say how a process ended that did not end well.
+
+    >>> describe_end(2), describe_end(-15)
+    ('stopped with exit code 2', 'was ended by SIGTERM')
+    """
+    if code >= 0:
+        return f"stopped with exit code {code}"
+    name = signal.Signals(-code).name
+    # The system kills what takes the last of its memory, and nobody is there to say so.
+    why = " (if nobody did, for want of memory)" if -code == signal.SIGKILL else ""
+    return f"was ended by {name}{why}"
+
+
 def end_with_launcher() -> None:
     """End this process, its workers and its further devices when its launcher is gone.
 
