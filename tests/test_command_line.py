@@ -1,7 +1,10 @@
+import signal
+import threading
+
 import pytest
 
-from melanoma.command_line import script, with_underscores
-from melanoma.errors import ConfigError
+from melanoma.command_line import Terminated, script, sigterm_as_exit, with_underscores
+from melanoma.errors import ConfigError, MelanomaError
 
 
 @pytest.mark.parametrize(
@@ -26,6 +29,18 @@ def test_a_user_error_is_one_message_and_exit_code_2(capsys: pytest.CaptureFixtu
     assert capsys.readouterr().err == "error: --x 3: too large. Choose 2.\n"
 
 
+def test_an_error_may_have_another_exit_code(capsys: pytest.CaptureFixture[str]) -> None:
+    class RefusedError(MelanomaError):
+        exit_code = 1
+
+    @script
+    def main(arguments: list[str]) -> None:
+        raise RefusedError("refused")
+
+    assert main([]) == 1
+    assert capsys.readouterr().err == "error: refused\n"
+
+
 def test_a_bug_keeps_its_traceback() -> None:
     @script
     def main(arguments: list[str]) -> None:
@@ -41,3 +56,22 @@ def test_interrupting_gives_the_exit_code_of_the_shell() -> None:
         raise KeyboardInterrupt
 
     assert main([]) == 130
+
+
+def test_sigterm_is_an_exit_for_as_long_as_asked() -> None:
+    before = signal.getsignal(signal.SIGTERM)
+    with pytest.raises(Terminated), sigterm_as_exit():
+        signal.raise_signal(signal.SIGTERM)
+    assert signal.getsignal(signal.SIGTERM) == before
+
+
+def test_sigterm_is_left_to_the_main_thread() -> None:
+    def enter() -> None:
+        with sigterm_as_exit():
+            seen.append(signal.getsignal(signal.SIGTERM))
+
+    seen: list[object] = []
+    thread = threading.Thread(target=enter)
+    thread.start()
+    thread.join()
+    assert seen == [signal.getsignal(signal.SIGTERM)]

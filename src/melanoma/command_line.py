@@ -1,14 +1,17 @@
 """What every script shares: option names, errors as one message, exit codes."""
 
+import signal
 import sys
+import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from functools import wraps
-from typing import Protocol
+from types import FrameType
+from typing import Any, Protocol
 
 from melanoma.errors import MelanomaError
 
-USER_ERROR = 2
 INTERRUPTED = 130
 TERMINATED = 143  # what a shell reports of a process that was ended by SIGTERM
 
@@ -18,6 +21,23 @@ STARTED = time.monotonic()
 
 class Terminated(KeyboardInterrupt):
     """SIGTERM, which is answered as Ctrl-C is."""
+
+
+@contextmanager
+def sigterm_as_exit() -> Iterator[None]:
+    """Raise `Terminated` where SIGTERM arrives, for the length of a `with` statement."""
+    if threading.current_thread() is not threading.main_thread():
+        yield  # only the main thread may handle signals
+        return
+
+    def leave(_signal: int, _frame: FrameType | None) -> Any:
+        raise Terminated
+
+    before = signal.signal(signal.SIGTERM, leave)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 class Main(Protocol):
@@ -31,8 +51,8 @@ def script(main: Callable[[list[str]], int | None]) -> Main:
     """Turn a function of the command line into a script's `main`, which returns its exit code.
 
     The function returns its own exit code, or nothing for success. Options may be written with
-    hyphens or underscores. A `MelanomaError` is printed as one message and gives exit code 2;
-    Ctrl-C gives 130, SIGTERM 143; anything else is a bug and keeps its traceback.
+    hyphens or underscores. A `MelanomaError` is printed as one message and gives its exit code,
+    by default 2; Ctrl-C gives 130, SIGTERM 143; anything else is a bug and keeps its traceback.
     """
 
     @wraps(main)
@@ -41,7 +61,7 @@ def script(main: Callable[[list[str]], int | None]) -> Main:
             code = main(with_underscores(sys.argv[1:] if arguments is None else arguments))
         except MelanomaError as error:
             print(f"error: {error}", file=sys.stderr)
-            return USER_ERROR
+            return error.exit_code
         except KeyboardInterrupt as reason:
             print("interrupted", file=sys.stderr)
             return TERMINATED if isinstance(reason, Terminated) else INTERRUPTED

@@ -1,6 +1,6 @@
 """The errors a user can cause, and the wording they share.
 
-Scripts catch `MelanomaError` alone, print its message and exit with code 2; a programming error
+Scripts catch `MelanomaError` alone, print its message and exit with its code; a programming error
 keeps its traceback. Every message says what is wrong, which values, where, and what to do next.
 """
 
@@ -11,7 +11,14 @@ NAMED_VALUES = 5
 
 
 class MelanomaError(Exception):
-    """Base class of every error that the user, not the programmer, can put right."""
+    """Base class of every error that the user, not the programmer, can put right.
+
+    Attributes:
+        exit_code: Of the script that ends with it: 2, or 1 where the request was in order and what
+            it came to is not.
+    """
+
+    exit_code = 2
 
 
 class TableError(MelanomaError):

@@ -16,9 +16,10 @@ from melanoma.files import write_bytes
 from melanoma.images.copies import CopyJob, CopyResult, CopySettings, make_copy
 from melanoma.images.decoding import name_defects
 from melanoma.images.index import copy_path, images_csv
+from melanoma.images.layout import Split
 from melanoma.images.prepare_target import check_folders, check_space, claim, remove_leftovers
 from melanoma.images.processes import map_in_processes
-from melanoma.images.reading import Split, find_images
+from melanoma.images.reading import find_images
 from melanoma.tables import (
     BROKEN_COLUMNS,
     IMAGE_NAME,

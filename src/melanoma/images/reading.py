@@ -4,7 +4,6 @@ import os
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -20,11 +19,9 @@ from melanoma.images.decoding import (
     squeeze,
 )
 from melanoma.images.index import confirmed_hashes
+from melanoma.images.layout import SUFFIXES, Split, image_folder
 
-Split = Literal["train", "test"]
 Pixels = npt.NDArray[np.uint8]
-
-SUFFIXES = (".jpg", ".jpeg", ".png")
 
 # Bytes from the end in which a whole file has its end marker. Some cameras pad behind it.
 _TAIL_BYTES = 256
@@ -45,7 +42,7 @@ def find_images(data_dir: Path, split: Split, names: Sequence[str]) -> list[Path
     Raises:
         ImageError: If images are missing, naming the first five, their count and the folder.
     """
-    folder = _image_folder(data_dir, split)
+    folder = image_folder(data_dir, split)
     found = _images_in(folder)
     missing = [name for name in names if name not in found]
     if missing:
@@ -122,13 +119,6 @@ def ends_whole(path: Path, image_format: str | None) -> bool:
         file.seek(0, os.SEEK_END)
         file.seek(max(0, file.tell() - _TAIL_BYTES))
         return marker in file.read()
-
-
-def _image_folder(data_dir: Path, split: Split) -> Path:
-    for folder in (data_dir / "jpeg" / split, data_dir / split):
-        if folder.is_dir():
-            return folder
-    return data_dir
 
 
 def _images_in(folder: Path) -> dict[str, str]:

@@ -7,7 +7,8 @@ from pathlib import Path
 import pandas as pd
 
 from melanoma.folds.files import read_external, read_folds
-from melanoma.images.reading import Split, find_images
+from melanoma.images.layout import Split
+from melanoma.images.reading import find_images
 from melanoma.tables import FOLD, IMAGE_NAME, read_test
 
 PATH = "path"

@@ -10,11 +10,9 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from types import FrameType
-from typing import Any
 
 import melanoma
-from melanoma.command_line import Terminated
+from melanoma.command_line import sigterm_as_exit
 
 # How long a process may take to end by itself: Lightning does so after the batch it is at.
 _GRACE_S = 30.0
@@ -75,7 +73,7 @@ def run_processes(
     waiting, free = iter(jobs), list(shares)
     running: dict[str, tuple[subprocess.Popen[bytes], Share]] = {}
     codes: dict[str, int] = {}
-    with _sigterm_as_exit():
+    with sigterm_as_exit():
         try:
             while True:
                 while free and not any(codes.values()) and (job := next(waiting, None)):
@@ -148,22 +146,6 @@ def _on_cores(cores: frozenset[int] | None) -> Iterator[None]:
         yield
     finally:
         os.sched_setaffinity(0, before)
-
-
-@contextmanager
-def _sigterm_as_exit() -> Iterator[None]:
-    if threading.current_thread() is not threading.main_thread():
-        yield  # only the main thread may handle signals
-        return
-
-    def leave(_signal: int, _frame: FrameType | None) -> Any:
-        raise Terminated
-
-    before = signal.signal(signal.SIGTERM, leave)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
 
 
 def _stop(processes: list[subprocess.Popen[bytes]]) -> None:

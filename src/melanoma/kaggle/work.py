@@ -1,0 +1,200 @@
+"""What a kernel does once everything is there: folds, training, prediction, submission."""
+
+import sys
+import time
+from argparse import ArgumentParser
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from melanoma.command_line import script, sigterm_as_exit
+from melanoma.errors import ConfigError, RunError, name_some
+from melanoma.files import read_object, sha256_of, write_bytes
+from melanoma.folds.files import description_path, read_fold_column
+from melanoma.kaggle import commands
+from melanoma.kaggle.outputs import take_run
+from melanoma.kaggle.session import Session, parse_session
+from melanoma.kaggle.steps import StepError, run_step
+from melanoma.run_folder import RunFolder
+from melanoma.tables import FOLD, test_csv
+
+# What the blend and the end are left of the time, at most.
+_MARGIN_S = 120
+_MARGIN_SHARE = 0.1
+_ALL = "all"
+
+
+@script
+def main(arguments: list[str]) -> int:
+    """Do what the job asks for; started by `melanoma.kaggle.kernel`."""
+    parser = ArgumentParser(description=__doc__, allow_abbrev=False)
+    parser.add_argument("session_json", type=Path)
+    session_json = parser.parse_args(arguments).session_json
+    session = parse_session(session_json.read_text(encoding="utf-8"))
+    modes = {"train": train, "predict": predict, "ensemble": ensemble}
+    try:
+        with sigterm_as_exit():
+            print(modes[session.job.mode](session), flush=True)
+    except StepError as error:
+        print(f"error: {error}", file=sys.stderr, flush=True)
+        return error.code
+    return 0
+
+
+def train(session: Session) -> str:
+    """Train folds, as far as the time goes, and build a submission of what is finished.
+
+    Returns:
+        What came of it, for the last line.
+    """
+    run = RunFolder(session.run_dir)
+    folds_csv = _folds_csv(session)
+    if session.runs:
+        take_run(session.sources, run.path, session.data_dir, folds_csv)
+        print(f"going on from {name_some(session.sources)}", flush=True)
+    config = _read_recipe(session)
+    column = commands.setting(config, session.job.overrides, "data.fold_column")
+    known = _folds_in(folds_csv, str(column or FOLD))
+    asked = _asked(session, known)
+    margin_s = min(_MARGIN_S, _MARGIN_SHARE * session.job.time_budget_s)
+    seconds = int(session.deadline - margin_s - time.monotonic())
+    if seconds > 0:
+        command = commands.train_command(session, folds_csv, len(asked), seconds, config)
+        run_step(command, session.bundle)
+    has_test_set = test_csv(session.data_dir).exists()
+    unpredicted = [f for f in run.finished_folds() if has_test_set and not run.fold(f).is_predicted]
+    missing = _missing(run, asked, unpredicted)
+    if unpredicted or not run.finished_folds():
+        return f"no submission yet.{missing}"
+    return _submit(session, {run: known}) + missing
+
+
+def predict(session: Session) -> str:
+    """Predict the test photographs with folds that earlier kernels have trained."""
+    folds_csv = _folds_csv(session)
+    asked = None if session.job.folds == _ALL else _asked(session, [])
+    run = take_run(session.sources, session.run_dir, session.data_dir, folds_csv, asked)
+    sha256 = sha256_of(_test_table(session))
+    is_another = any(
+        run.fold(fold).is_predicted and run.fold(fold).read_done().get("test_sha256") != sha256
+        for fold in run.finished_folds()
+    )
+    command = commands.predict_command(session, overwrite=is_another)
+    run_step(command, session.bundle, session.deadline)
+    return _submit(session, {run: _folds_in(folds_csv, _column_of(run))})
+
+
+def ensemble(session: Session) -> str:
+    """Blend the runs of earlier kernels."""
+    runs = {}
+    for name in dict.fromkeys(run.name for run in session.runs):
+        sources = [run.path for run in session.runs if run.name == name]
+        folds_csv = _folds_csv_of(session, RunFolder(sources[0]))
+        # Scratch: the parts are the outputs of other kernels already.
+        place = session.scratch / "runs" / name
+        run = take_run(sources, place, session.data_dir, folds_csv, checkpoints=False)
+        runs[run] = _folds_in(folds_csv, _column_of(run))
+    return _submit(session, runs)
+
+
+def _submit(session: Session, runs: dict[RunFolder, list[int]]) -> str:
+    """Blend runs, each given with the folds it has when it is whole."""
+    are_missing = any(run.finished_folds() != known for run, known in runs.items())
+    paths = [run.path for run in runs]
+    command = commands.submission_command(session, paths, session.run_dir, are_missing)
+    run_step(command, session.bundle)
+    made = RunFolder(session.run_dir).submission_csv
+    if not made.is_file():
+        return f"done: no test set, so {session.run_dir / 'oof.csv'} is all there is."
+    place = write_bytes(session.working / made.name, made.read_bytes())
+    folds = sorted({fold for run in runs for fold in run.finished_folds()})
+    n_folds = max(map(len, runs.values()))
+    return f"done: {place} rests on fold {name_some(folds)} of {n_folds}."
+
+
+def _missing(run: RunFolder, asked: Iterable[int], unpredicted: list[int]) -> str:
+    """What is missing of the folds asked for, for the end of the last line; empty for nothing."""
+    unfinished = [run.fold(number) for number in asked if not run.fold(number).is_done]
+    states = {
+        "is trained in part": [fold.number for fold in unfinished if fold.is_begun],
+        "has not been begun": [fold.number for fold in unfinished if not fold.is_begun],
+        "has no test predictions": unpredicted,
+    }
+    found = [f"fold {name_some(folds)} {state}" for state, folds in states.items() if folds]
+    if not found:
+        return ""
+    return f" The time is up: {', '.join(found)}. Push again with --resume to go on from there."
+
+
+def _folds_csv(session: Session) -> Path:
+    """The fold file, among the outputs, for the kernels that come after this one."""
+    job = session.job
+    if job.folds_csv:
+        return _kept(session, session.bundle / job.folds_csv)
+    if session.runs:
+        return _kept(session, _folds_csv_of(session, RunFolder(session.sources[0])))
+    made = session.working / "folds" / "folds.csv"
+    run_step(commands.create_folds_command(session, made), session.bundle)
+    return made
+
+
+def _kept(session: Session, source: Path) -> Path:
+    copy = session.working / "folds" / source.name
+    for path, place in [(source, copy), (description_path(source), description_path(copy))]:
+        if path.is_file():
+            write_bytes(place, path.read_bytes())
+    return copy
+
+
+def _folds_csv_of(session: Session, run: RunFolder) -> Path:
+    """The fold file that a run was made with, known by its checksum."""
+    sha256 = read_object(run.tables_json).get("the fold file")
+    own = [session.bundle / session.job.folds_csv] if session.job.folds_csv else []
+    for path in [*own, *session.fold_files]:
+        if sha256_of(path) == sha256:
+            return path
+    raise RunError(
+        f"{run.path}: the fold file it was made with is not attached. Give it with --folds-csv when "
+        "you push, or name the kernel that made it."
+    )
+
+
+def _folds_in(folds_csv: Path, column: str) -> list[int]:
+    folds = read_fold_column(folds_csv, column)
+    return sorted(set(folds[folds >= 0].tolist()))
+
+
+def _asked(session: Session, known: list[int]) -> list[int]:
+    text = session.job.folds
+    try:
+        return known if text == _ALL else sorted({int(number) for number in text.split(",")})
+    except ValueError:
+        raise ConfigError(
+            f"--fold {text}: not understood. Give a number (0), several (0,2), or all."
+        ) from None
+
+
+def _column_of(run: RunFolder) -> str:
+    return str((run.read_config().get("data") or {}).get("fold_column") or FOLD)
+
+
+def _read_recipe(session: Session) -> dict[str, Any]:
+    path = session.bundle / session.job.config
+    content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    return content if isinstance(content, dict) else {}
+
+
+def _test_table(session: Session) -> Path:
+    path = test_csv(session.data_dir)
+    if not path.is_file():
+        raise ConfigError(
+            f"{session.data_dir}: no test.csv there, so there is nothing to predict. Attach the "
+            "competition, and push again."
+        )
+    return path
+
+
+if __name__ == "__main__":
+    sys.exit(main())
