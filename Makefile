@@ -16,7 +16,7 @@ help:  ## List the targets
 
 setup: $(READY)  ## Make the virtual environment (once; 6 GB, one to three minutes)
 
-$(READY): requirements.txt requirements-dev.txt constraints.txt
+$(READY): requirements.txt requirements-dev.txt requirements-kaggle.txt constraints.txt
 	@test -n "$(PYTHON3)" || { echo "Python 3.11 or 3.12 is needed; say PYTHON3=/path/to/it" >&2; exit 2; }
 	$(PYTHON3) -m venv $(VENV)
 	$(PYTHON) -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt -c constraints.txt

@@ -1,6 +1,7 @@
 """The house: imports go down only, and what must start fast stays light."""
 
 import ast
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -35,6 +36,9 @@ OWNERS = {
     },
     "efficientnet_pytorch": {"models/backbones.py", "models/published.py"},
     "albumentations": {"images/transforms.py", "images/nuisances.py"},
+    "kaggle": {"kaggle/client.py"},
+    "kagglesdk": {"kaggle/client.py"},
+    "requests": {"kaggle/client.py", "kaggle/transport.py"},
 }
 MODULES = sorted(path for path in SOURCE.rglob("*.py") if path != SOURCE / "__init__.py")
 
@@ -77,6 +81,19 @@ def test_light_scripts_never_load_torch(script: str) -> None:
     )
     printed = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
     assert printed.stdout.strip() == "False", printed.stderr
+
+
+def test_what_talks_to_kaggle_loads_neither_torch_nor_its_package_by_itself() -> None:
+    rooms = ("connection", "datasets", "download", "follow", "push", "queueing", "submit")
+    imports = "; ".join(f"import melanoma.kaggle.{room}" for room in rooms)
+    code = f"{imports}; import sys; print({{'torch', 'kaggle', 'requests'}} & set(sys.modules))"
+    printed = subprocess.run(
+        [sys.executable, "-c", code],
+        env={**os.environ, "PYTHONPATH": str(ROOT / "src")},
+        capture_output=True,
+        text=True,
+    )
+    assert printed.stdout.strip() == "set()", printed.stderr
 
 
 @pytest.mark.parametrize("script", sorted((ROOT / "scripts").glob("*.py")), ids=lambda p: p.stem)

@@ -1,0 +1,150 @@
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from fake_kaggle import FakeKaggle
+from kaggle_stub import Answer, Stub
+from melanoma.errors import RunError, TableError
+from melanoma.files import sha256_of
+from melanoma.kaggle.submit import check_submission, describe, submit_run
+
+START, CREATE = "StartSubmissionUpload", "CreateSubmission"
+SUBMIT = """
+from melanoma.kaggle.submit import submit_run
+submitted = submit_run(connect(patience), Path("baseline"))
+print(submitted.message)
+print(submitted.answer)
+"""
+CSV = "image_name,target\nISIC_1,0.25\nISIC_2,0.5\n"
+CHOSEN = {"nested": False, "pooled_auc": 0.93124, "low": 0.92, "high": 0.9412}
+MESSAGE = "baseline: one run, 5 folds, pooled AUC 0.9312 (0.9200-0.9412)"
+
+
+def write_run(folder: Path, csv: str = CSV, **changed: Any) -> Path:
+    folder.mkdir(exist_ok=True)
+    (folder / "submission.csv").write_text(csv, encoding="utf-8")
+    content = {
+        "method": "mean",
+        "runs": ["baseline"],
+        "context": None,
+        "folds": [0, 1, 2, 3, 4],
+        "chosen": CHOSEN,
+        "outputs": {"submission.csv": sha256_of(folder / "submission.csv")},
+        **changed,
+    }
+    (folder / "submission.json").write_text(json.dumps(content), encoding="utf-8")
+    return folder
+
+
+def test_a_submission_is_handed_in_with_its_estimate(stub: Stub) -> None:
+    write_run(stub.folder / "baseline")
+    stub.on(START, {"token": "blob-token", "createUrl": stub.signed("/up")})
+    stub.on("/up", {})
+    stub.on(CREATE, {"message": "Successfully submitted to SIIM-ISIC", "ref": 7})
+    done = stub.run(SUBMIT)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout == f"{MESSAGE}\nSuccessfully submitted to SIIM-ISIC\n"
+    assert stub.got("/up")[0].body == CSV.encode()
+    assert stub.got(CREATE)[0].json == {
+        "competitionName": "siim-isic-melanoma-classification",
+        "blobFileTokens": "blob-token",
+        "submissionDescription": MESSAGE,
+    }
+
+
+def test_an_upload_that_fails_is_a_failure(stub: Stub) -> None:
+    write_run(stub.folder / "baseline")
+    stub.on(START, {"token": "blob-token", "createUrl": stub.signed("/up")})
+    stub.on("/up", Answer({}, 400))
+    done = stub.run(SUBMIT)
+    assert done.returncode == 1
+    assert "the file could not be uploaded; it does not count as a submission" in done.stderr
+    assert stub.got(CREATE) == []
+
+
+def test_an_answer_that_says_nothing_is_a_failure(stub: Stub) -> None:
+    write_run(stub.folder / "baseline")
+    stub.on(START, {"token": "blob-token", "createUrl": stub.signed("/up")})
+    stub.on("/up", {})
+    stub.on(CREATE, {})
+    assert stub.run(SUBMIT).returncode == 1
+
+
+@pytest.mark.parametrize(
+    ("answer", "exit_code", "message"),
+    [
+        (Answer({"code": 403, "message": "accept the rules"}, 403), 2, "403 (accept the rules)"),
+        (Answer({"code": 400, "message": "5 a day"}, 400), 1, "400 (5 a day). It says why"),
+        (Answer({}, 502), 2, "whether it has arrived before you submit again"),
+    ],
+    ids=["rules", "limit", "down"],
+)
+def test_a_submission_that_is_refused_is_a_failure(
+    stub: Stub, answer: Answer, exit_code: int, message: str
+) -> None:
+    write_run(stub.folder / "baseline")
+    stub.on(START, {"token": "blob-token", "createUrl": stub.signed("/up")})
+    stub.on("/up", {})
+    stub.on(CREATE, answer)
+    done = stub.run(SUBMIT)
+    assert done.returncode == exit_code
+    assert message in done.stderr
+    assert len(stub.got(CREATE)) == 1  # five a day are allowed
+
+
+def test_a_message_of_ones_own_needs_no_description(tmp_path: Path) -> None:
+    (write_run(tmp_path / "baseline") / "submission.json").unlink()
+    kaggle = FakeKaggle(submit=["taken"])
+    assert submit_run(kaggle, tmp_path / "baseline", "by hand").answer == "taken"
+    assert kaggle.calls == ["submit by hand"]
+    with pytest.raises(RunError, match=r"submission.json: is missing, or .* --message"):
+        submit_run(kaggle, tmp_path / "baseline")
+
+
+@pytest.mark.parametrize(
+    ("csv", "message"),
+    [
+        ("", "the file is empty"),
+        ("image_name,prediction\na,0.5\n", "no column target"),
+        (
+            "image_name,target,age\na,0.5,60\n",
+            "image_name, target and nothing else. Build it again",
+        ),
+        ("image_name,target\na,0.5\na,0.5\n", "a occurs more than once"),
+        ("image_name,target\na,1.5\n", r"target of a \(1.5\) is not a number between 0 and 1"),
+        ("image_name,target\na,\n", r"target of a \(nan\) is not a number"),
+    ],
+)
+def test_what_is_no_submission_is_not_sent(tmp_path: Path, csv: str, message: str) -> None:
+    kaggle = FakeKaggle()
+    with pytest.raises(TableError, match=message):
+        submit_run(kaggle, write_run(tmp_path / "baseline", csv))
+    assert kaggle.calls == []
+
+
+def test_a_missing_submission_is_named(tmp_path: Path) -> None:
+    with pytest.raises(TableError, match=r"submission.csv: no such file"):
+        check_submission(tmp_path)
+
+
+def test_a_submission_that_was_changed_is_not_sent(tmp_path: Path) -> None:
+    run_dir = write_run(tmp_path / "baseline", outputs={"submission.csv": "0" * 64})
+    with pytest.raises(RunError, match=r"has changed since submission.json .* Build it again"):
+        check_submission(run_dir)
+
+
+@pytest.mark.parametrize(
+    ("changed", "message"),
+    [
+        ({"chosen": {**CHOSEN, "nested": True}}, MESSAGE.replace("pooled", "nested pooled")),
+        ({"runs": ["a", "b"]}, MESSAGE.replace("one run", "mean of 2 runs")),
+        ({"context": {"weights": [1]}}, MESSAGE.replace("one run", "one run, with context")),
+        ({"chosen": None, "folds": []}, "baseline: one run, no out-of-fold estimate"),
+    ],
+)
+def test_the_message_says_what_it_is_made_of(
+    tmp_path: Path, changed: dict[str, Any], message: str
+) -> None:
+    assert describe(write_run(tmp_path / "baseline", **changed)) == message
