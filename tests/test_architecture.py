@@ -24,7 +24,8 @@ LEVELS = [
     {"models"},
     {"training"},
     {"prediction"},
-    {"ensemble", "report", "kaggle", "verification"},
+    {"ensemble", "verification"},
+    {"report", "kaggle"},
 ]
 LEVEL_OF = {room: level for level, rooms in enumerate(LEVELS) for room in rooms}
 

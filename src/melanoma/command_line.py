@@ -1,5 +1,6 @@
 """What every script shares: option names, errors as one message, exit codes."""
 
+import re
 import signal
 import sys
 import threading
@@ -10,7 +11,7 @@ from functools import wraps
 from types import FrameType
 from typing import Any, Protocol
 
-from melanoma.errors import MelanomaError
+from melanoma.errors import ConfigError, MelanomaError
 
 INTERRUPTED = 130
 TERMINATED = 143  # what a shell reports of a process that was ended by SIGTERM
@@ -83,3 +84,23 @@ def with_underscores(arguments: Sequence[str]) -> list[str]:
             argument = "--" + name[2:].replace("-", "_") + equals + value
         written.append(argument)
     return written
+
+
+def parse_duration(text: str) -> float:
+    """Seconds of a duration such as 8h30m, 45m, 90s or 5400.
+
+    Raises:
+        ConfigError: If it is not understood, or not above zero.
+
+    >>> parse_duration("8h30m"), parse_duration("90s"), parse_duration("5400")
+    (30600.0, 90.0, 5400.0)
+    """
+    found = re.fullmatch(r"(?:(\d+)h)?(?:(\d+)m)?(?:(\d+)s?)?", text.strip().lower())
+    hours, minutes, seconds = (int(part or 0) for part in found.groups()) if found else (0, 0, 0)
+    total = 3600.0 * hours + 60 * minutes + seconds
+    if total <= 0:
+        raise ConfigError(
+            f"--time_budget {text}: not understood. Give hours, minutes and seconds, such as 8h30m, "
+            "45m or 90s."
+        )
+    return total

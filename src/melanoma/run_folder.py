@@ -13,6 +13,9 @@ from melanoma.errors import RunError, name_some
 from melanoma.files import find_leftovers, read_object, write_json, write_text
 from melanoma.locking import LOCKS, hold
 
+# The folder of all runs, each by its name.
+RUNS = Path("runs")
+
 # May differ when a run is taken up again: they say where things are and what is shown on the way,
 # not what comes out. The tables behind the paths are compared by their checksums.
 _FREE_SETTINGS = {

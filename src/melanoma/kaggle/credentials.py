@@ -75,8 +75,8 @@ def find_credentials() -> Credentials:
 def redact(text: str) -> str:
     """Take everything secret out of a text: tokens, keys, and what signs an address.
 
-    >>> redact("PUT http://u:pw@host/file?upload_id=123 failed")
-    'PUT http://***@host/file?*** failed'
+    >>> redact("PUT http://host/file?upload_id=123 failed")
+    'PUT http://host/file?*** failed'
     """
     for secret in sorted(_secrets(), key=len, reverse=True):
         text = text.replace(secret, "***")

@@ -1,4 +1,7 @@
-"""The weights that timm and efficientnet-pytorch publish, and whether they can be had here."""
+"""The weights that timm and efficientnet-pytorch publish, and whether they can be had here.
+
+Files that were brought along come first (`attached.py`), then the libraries' caches, then the internet.
+"""
 
 import socket
 import ssl
@@ -14,10 +17,13 @@ import timm
 import torch
 from efficientnet_pytorch.utils import url_map
 from huggingface_hub import hf_hub_url, try_to_load_from_cache
+from safetensors.torch import load_file, save_file
 from timm.models import get_pretrained_cfg
 from torch import Tensor
 
 from melanoma.errors import ConfigError, name_some, suggest
+from melanoma.files import write_atomically
+from melanoma.models.attached import VARIABLE, find_attached, weights_name
 from melanoma.models.backbones import EFFICIENTNET_PYTORCH
 
 _TIMEOUT_S = 10.0
@@ -32,16 +38,25 @@ _HUB_FILES = (
 
 @dataclass(frozen=True)
 class _Published:
-    """The one file that holds a network's published weights."""
+    """The one file that holds a network's published weights.
+
+    Attributes:
+        file: Its name.
+        own_name: A name that it has, and no other network's weights; empty for none.
+        url: Where it is.
+        where: The same in words.
+        is_cached: Whether a library has it already.
+    """
 
     file: str
+    own_name: str
     url: str
     where: str
     is_cached: bool
 
 
 def imagenet_state(name: str, image_size_px: int | None = None) -> dict[str, Tensor]:
-    """The published weights of a network, from the cache or the internet.
+    """The published weights of a network: brought along, from the cache or the internet.
 
     Args:
         name: Of the network.
@@ -51,6 +66,8 @@ def imagenet_state(name: str, image_size_px: int | None = None) -> dict[str, Ten
         ConfigError: If there are none, or they cannot be had: naming the very file that is needed.
     """
     published = _published(name)
+    if attached := find_attached(name, published.own_name):
+        return _read_attached(name, attached, image_size_px)
     try:
         with _no_endless_waiting():
             if not published.is_cached:
@@ -68,6 +85,51 @@ def imagenet_state(name: str, image_size_px: int | None = None) -> dict[str, Ten
         ) from error
 
 
+def save_published(name: str, folder: Path) -> Path:
+    """Write the published weights of a network to where `find_attached` looks for them.
+
+    Args:
+        name: Of the network.
+        folder: To write to.
+
+    Returns:
+        The file.
+
+    Raises:
+        MelanomaError: If they cannot be had or written.
+    """
+    # Copies: some networks hold one tensor under two names, which the format does not know.
+    state = {key: tensor.clone().contiguous() for key, tensor in imagenet_state(name).items()}
+    return write_atomically(folder / weights_name(name), lambda path: save_file(state, path))
+
+
+def _read_attached(name: str, path: Path, image_size_px: int | None) -> dict[str, Tensor]:
+    try:
+        if not name.startswith(EFFICIENTNET_PYTORCH):
+            return _from_timm(name, image_size_px, {"file": str(path), "custom_load": False})
+        if path.suffix == ".safetensors":
+            return load_file(path)
+        state: dict[str, Tensor] = torch.load(path, map_location="cpu", weights_only=True)
+        return state
+    # What the readers raise at a damaged file, or at another network's, is of a dozen kinds.
+    except Exception as error:
+        reason = " ".join(str(error).split())[:200]
+        raise ConfigError(
+            f"{path}: found in {VARIABLE}, but it does not hold the published weights of {name} "
+            f"({type(error).__name__}: {reason}). Replace that file or take it away."
+        ) from error
+
+
+def _from_timm(
+    name: str, image_size_px: int | None, overlay: dict[str, Any] | None = None
+) -> dict[str, Tensor]:
+    # With the head that they were published with, timm itself insists on every tensor.
+    made = timm.create_model(
+        name, pretrained=True, img_size=image_size_px, pretrained_cfg_overlay=overlay
+    )
+    return dict(made.state_dict())
+
+
 def _download(name: str, published: _Published, image_size_px: int | None) -> dict[str, Tensor]:
     if name.startswith(EFFICIENTNET_PYTORCH):
         # What efficientnet-pytorch does, except that it would open any pickle.
@@ -75,8 +137,7 @@ def _download(name: str, published: _Published, image_size_px: int | None) -> di
             published.url, map_location="cpu", progress=False, check_hash=True, weights_only=True
         )
         return state
-    # With the head that they were published with, timm itself insists on every tensor.
-    return dict(timm.create_model(name, pretrained=True, img_size=image_size_px).state_dict())
+    return _from_timm(name, image_size_px)
 
 
 def _published(name: str) -> _Published:
@@ -91,11 +152,12 @@ def _published(name: str) -> _Published:
         hub_url = hf_hub_url(repository, file, revision=revision or None)
         places = " or ".join(place for place in (hub_url, url) if place)
         where = f"{file} of the Hugging Face repository {repository} ({places})"
-        return _Published(file, hub_url, where, _is_cached(repository, revision))
+        own_name = (url or "").rpartition("/")[-1]  # the hub's are all called alike
+        return _Published(file, own_name, hub_url, where, _is_cached(repository, revision))
     if url:
         file = url.rpartition("/")[-1]
         is_cached = (Path(torch.hub.get_dir()) / "checkpoints" / file).is_file()
-        return _Published(file, url, f"{file} ({url})", is_cached)
+        return _Published(file, file, url, f"{file} ({url})", is_cached)
     others = timm.list_pretrained(f"{name.partition('.')[0]}.*")
     raise ConfigError(
         f"--model.weights imagenet: there are no published weights of {name}. Start from random "

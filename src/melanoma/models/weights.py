@@ -76,10 +76,9 @@ def check_weights(weights: str, backbone: str) -> None:
     Raises:
         ConfigError: If not.
     """
-    if weights == "imagenet":
-        imagenet_state(backbone)
-    elif weights != "none":
-        _fit(create_backbone(backbone), _read(weights), weights)
+    if weights != "none":
+        state = imagenet_state(backbone) if weights == "imagenet" else _read(weights)
+        _fit(create_backbone(backbone), state, weights)
 
 
 def load_weights(backbone: Backbone, weights: str, backbone_name: str) -> LoadReport:

@@ -1,6 +1,5 @@
 """The configuration of a run: the signatures of the data module, the module and the Trainer."""
 
-import re
 from argparse import SUPPRESS
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -9,13 +8,13 @@ from typing import Any
 import lightning.pytorch as pl
 from jsonargparse import ArgumentParser, Namespace
 
+from melanoma.command_line import parse_duration
 from melanoma.errors import ConfigError, name_some
 from melanoma.images.datamodule import MelanomaDataModule
 from melanoma.models.module import MelanomaModule
+from melanoma.run_folder import RUNS
 from melanoma.training.disk_budget import parse_bytes
 from melanoma.training.loggers import parse_loggers
-
-RUNS = Path("runs")
 
 # Arguments that follow from others, and are not settings of their own.
 _OF_THE_RUN = {"fold", "seed", "image_size_px", "metadata_statistics"}
@@ -203,26 +202,6 @@ def parse_config(arguments: list[str]) -> RunConfig:
     )
     _check_settings(config)
     return config
-
-
-def parse_duration(text: str) -> float:
-    """Seconds of a duration such as 8h30m, 45m, 90s or 5400.
-
-    Raises:
-        ConfigError: If it is not understood, or not above zero.
-
-    >>> parse_duration("8h30m"), parse_duration("90s"), parse_duration("5400")
-    (30600.0, 90.0, 5400.0)
-    """
-    found = re.fullmatch(r"(?:(\d+)h)?(?:(\d+)m)?(?:(\d+)s?)?", text.strip().lower())
-    hours, minutes, seconds = (int(part or 0) for part in found.groups()) if found else (0, 0, 0)
-    total = 3600.0 * hours + 60 * minutes + seconds
-    if total <= 0:
-        raise ConfigError(
-            f"--time_budget {text}: not understood. Give hours, minutes and seconds, such as 8h30m, "
-            "45m or 90s."
-        )
-    return total
 
 
 def _parse(parser: ArgumentParser, arguments: list[str]) -> Namespace:

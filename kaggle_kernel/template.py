@@ -1,0 +1,73 @@
+"""A kernel of the melanoma pipeline, made by scripts/push_kernel.py.
+
+@SUMMARY@
+
+Everything it runs is packed into PAYLOAD below: an archive (tar.xz) of the project's source, its
+scripts, the recipe and job.json, written as text (base85). To look at it without running anything,
+put this file into a folder of its own and say: python -c "import THIS_FILE as k; k.unpack(k.Path('x'))"
+"""
+
+import base64
+import hashlib
+import io
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tarfile
+import tempfile
+from pathlib import Path
+from types import FrameType
+
+SHA256 = "@SHA256@"
+PAYLOAD = """
+@PAYLOAD@
+"""
+
+# Scratch, not the working folder, which Kaggle keeps as the output. The same path in every session.
+FOLDER = Path(tempfile.gettempdir()) / "melanoma_bundle"
+MODULE = "melanoma.kaggle.kernel"
+
+
+def unpack(folder: Path) -> None:
+    """Unpack the payload into a folder that is made for it; what an earlier call left is removed."""
+    packed = base64.b85decode("".join(PAYLOAD.split()))
+    if hashlib.sha256(packed).hexdigest() != SHA256:
+        sys.exit("error: the payload of this kernel is damaged. Push it again, and do not edit it.")
+    if folder.is_symlink():
+        sys.exit(f"error: {folder} is a link. Remove it.")
+    if folder.exists():
+        shutil.rmtree(folder)
+    folder.mkdir(mode=0o700, parents=True)
+    with tarfile.open(fileobj=io.BytesIO(packed)) as archive:
+        archive.extractall(folder, filter="data")
+
+
+def run(folder: Path) -> int:
+    """Run the job in a process of its own and pass signals on to it; its exit code."""
+    paths = [str(folder / "src"), os.environ.get("PYTHONPATH", "")]
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, paths))}
+    command = [sys.executable, "-u", "-m", MODULE, str(folder / "job.json")]
+    with subprocess.Popen(command, env=environment) as process:  # noqa: S603 - our own command
+
+        def pass_on(number: int, _frame: FrameType | None) -> None:
+            process.send_signal(number)
+
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, pass_on)
+        code = process.wait()
+    return 128 - code if code < 0 else code  # ended by a signal, as a shell counts it
+
+
+def main() -> int:
+    """Unpack, run, and end as the job has ended: Kaggle goes by the exit code."""
+    print(__doc__, flush=True)
+    unpack(FOLDER)
+    code = run(FOLDER)
+    print(f"the kernel ends with exit code {code}", flush=True)
+    return code
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,130 @@
+"""The command line of scripts/push_kernel.py."""
+
+import re
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from jsonargparse import ArgumentParser
+
+from melanoma.kaggle.calls import Home, bring_wheels, follow_kernel, push, submit
+from melanoma.kaggle.job import ACCELERATORS, COMPETITION
+from melanoma.kaggle.options import KernelOptions
+from melanoma.kaggle.wheels import WheelOptions
+
+Call = Callable[[], int]
+
+# Settings of a recipe, which scripts/train_folds.py understands.
+_OVERRIDE = re.compile(r"--(data|model|trainer)\.")
+_LISTS = {
+    "runs": "kernels whose outputs are used, owner/slug each",
+    "run_datasets": "datasets that hold runs, owner/slug each",
+    "datasets": "further datasets to attach, owner/slug each: wheels, weights",
+    "models": "models of Kaggle to attach, owner/model/framework/variation/version each",
+    "weights": "names of files of weights in the datasets, beside those of the recipe",
+}
+_SWITCHES = {
+    "internet": "let the kernel fetch packages and published weights",
+    "resume": "go on from what the last version of this very kernel has left",
+    "one_kernel_per_fold": "push a kernel for each fold, called <slug>-fold-<k>, two at a time",
+    "dry_run": "build and check, but do not push",
+    "follow": "show how it gets on until it ends, and fetch what it leaves into runs/",
+}
+
+
+def parse_call(arguments: list[str], description: str) -> Call:
+    """What the command line asks for; exits with code 2 where it cannot be parsed.
+
+    Args:
+        arguments: The first may be push (which may be left out), follow, submit or wheels.
+        description: Of the script, for `--help`.
+    """
+    calls = {"push": _push, "follow": _follow, "submit": _submit, "wheels": _wheels}
+    name = arguments[0] if arguments and arguments[0] in calls else "push"
+    others = ", ".join(other for other in calls if other != name)
+    rest = arguments[1:] if arguments[:1] == [name] else arguments
+    parser = ArgumentParser(
+        prog=f"push_kernel.py {name}",
+        description=f"{description} Further calls: {others}; see push_kernel.py {{call}} --help.",
+        allow_abbrev=False,
+    )
+    return calls[name](parser, rest)
+
+
+def split_overrides(arguments: list[str]) -> tuple[list[str], tuple[str, ...]]:
+    """Tell settings of the recipe from what is said of the kernel.
+
+    Returns:
+        The arguments without them, and the settings, each as --name=value.
+
+    >>> split_overrides(["--fold", "0", "--data.image_size", "384", "--", "--seed=1"])
+    (['--fold', '0'], ('--data.image_size=384', '--seed=1'))
+    """
+    end = arguments.index("--") if "--" in arguments else len(arguments)
+    own, overrides = [], []
+    words = iter(arguments[:end])
+    for word in words:
+        if not _OVERRIDE.match(word):
+            own.append(word)
+        elif "=" in word:
+            overrides.append(word)
+        else:
+            overrides.append(f"{word}={next(words, '')}")
+    return own, (*overrides, *arguments[end + 1 :])
+
+
+def _push(parser: ArgumentParser, arguments: list[str]) -> Call:
+    own, overrides = split_overrides(arguments)
+    parser.add_class_arguments(KernelOptions, skip={"overrides", *_LISTS, *_SWITCHES})
+    _add_lists(parser, _LISTS)
+    _add_switches(parser, _SWITCHES)
+    given = _parsed(parser, own)
+    dry_run, follow = given.pop("dry_run"), given.pop("follow")
+    return partial(push, KernelOptions(**given, overrides=overrides), dry_run, follow)
+
+
+def _follow(parser: ArgumentParser, arguments: list[str]) -> Call:
+    parser.add_argument("--id", required=True, help="the kernel, owner/slug")
+    parser.add_argument("--run_dir", type=Path, required=True, help="where its run is to be here")
+    parser.add_argument("--data_dir", type=Path, default=Home.data_dir, help="the data here")
+    parser.add_argument("--folds_csv", type=Path, default=Home.folds_csv, help="the folds here")
+    given = _parsed(parser, arguments)
+    home = Home(given["data_dir"], given["folds_csv"])
+    return partial(follow_kernel, given["id"], given["run_dir"], home)
+
+
+def _submit(parser: ArgumentParser, arguments: list[str]) -> Call:
+    parser.add_argument("--run_dir", type=Path, required=True, help="a run or blend")
+    parser.add_argument("--message", default="", help="by default made of the estimate")
+    parser.add_argument("--competition", default=COMPETITION, help="slug of the competition")
+    return partial(submit, **_parsed(parser, arguments))
+
+
+def _wheels(parser: ArgumentParser, arguments: list[str]) -> Call:
+    own, overrides = split_overrides(arguments)
+    parser.add_class_arguments(WheelOptions, skip={"overrides", "accelerators"})
+    _add_lists(parser, {"accelerators": "machines whose images are completed; by default all"})
+    _add_switches(parser, {"dry_run": "build, but do not upload"})
+    given = _parsed(parser, own)
+    dry_run = given.pop("dry_run")
+    given["accelerators"] = given["accelerators"] or tuple(ACCELERATORS)
+    return partial(bring_wheels, WheelOptions(**given, overrides=overrides), dry_run)
+
+
+def _add_lists(parser: ArgumentParser, lists: dict[str, str]) -> None:
+    for name, description in lists.items():
+        parser.add_argument(f"--{name}", nargs="+", type=str, default=[], help=description)
+
+
+def _add_switches(parser: ArgumentParser, switches: dict[str, str]) -> None:
+    for name, description in switches.items():
+        parser.add_argument(f"--{name}", action="store_true", help=description)
+
+
+def _parsed(parser: ArgumentParser, arguments: list[str]) -> dict[str, Any]:
+    parsed = parser.instantiate(parser.parse_args(arguments))
+    return {
+        name: tuple(value) if isinstance(value, list) else value
+        for name, value in vars(parsed).items()
+    }

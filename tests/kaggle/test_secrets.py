@@ -1,0 +1,112 @@
+import json
+import sys
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from melanoma.errors import ConfigError
+from melanoma.kaggle.bundle import source_files
+from melanoma.kaggle.project import project_root
+from melanoma.kaggle.secrets import SecretError, check_no_secrets, own_secrets
+
+HEX = "0123456789abcdef"
+# Made of parts, so that this file holds none itself.
+TOKENS = {
+    "AWS Access Key": "AKIA" + "Z7Q2WX5ER8TY1UI4",
+    "GitHub Token": "ghp" + "_" + "aB3dE6gH9jK2mN5pQ8sT1vW4yZ7bC0eF3hI6",
+    "GitHub fine-grained token": "github" + "_pat_" + 22 * "aB",
+    "GitLab Token": "glpat" + "-" + "aB3dE6gH9jK2mN5pQ8sT",
+    "Hugging Face token": "hf" + "_" + "aB3dE6gH9jK2mN5pQ8sT1vW4yZ7bC0eF3h",
+    "Kaggle API key": '{"username": "me", "key": "' + 2 * HEX + '"}',
+    "Kaggle API token": "KGAT" + "_" + 2 * HEX,
+    "Anthropic API key": "sk-" + "ant-api03-" + 30 * "x",
+    "Google API key": "AIza" + 35 * "b",
+    "Weights & Biases key": "WANDB_API_KEY=" + 2 * HEX + HEX[:8],
+    "Private Key": "-----BEGIN " + "RSA PRIVATE KEY-----",
+    "PyPI Token": "pypi-" + "AgEIcHlwaS5vcmc" + 80 * "a",
+    "Slack Token": "xoxb" + "-123456789012-123456789012-" + "aB3dE6gH9jK2mN5pQ8sT1vW4",
+    "Basic Auth Credentials": "https://user:" + "pa55word" + "@example.org",
+}
+
+
+@pytest.mark.parametrize("kind", sorted(TOKENS))
+def test_a_token_is_found_and_never_shown(kind: str) -> None:
+    files = {"a.py": b"x = 1\n", "configs/b.yaml": f"# one\n\nx: {TOKENS[kind]}\n".encode()}
+    with pytest.raises(SecretError, match=r"configs/b.yaml, line 3: .*Take it out") as caught:
+        check_no_secrets(files, {})
+    assert kind in str(caught.value)
+    assert TOKENS[kind] not in str(caught.value)
+
+
+def test_our_own_source_has_none() -> None:
+    root = project_root()
+    recipes = {path.name: path.read_bytes() for path in (root / "configs").glob("*.yaml")}
+    check_no_secrets({**source_files(root), **recipes}, {})
+
+
+@given(st.binary(max_size=300))
+def test_any_bytes_can_be_searched(content: bytes) -> None:
+    check_no_secrets({"folds.csv": content}, {"not-in-there-" + 300 * "x": "a value"})
+
+
+@pytest.mark.parametrize(
+    "name", ["KAGGLE_KEY", "KAGGLE_API_TOKEN", "MY_SECRET", "db_password", "WANDB_API_KEY"]
+)
+def test_values_of_variables_are_found(name: str, tmp_path: Path) -> None:
+    value = "horse-battery"
+    own = own_secrets({"HOME": str(tmp_path), name: value, "EDITOR": "emacs-nox"})
+    assert own == {value: f"the value of {name}"}
+    with pytest.raises(SecretError, match=rf"job.json, line 2: the value of {name}") as caught:
+        check_no_secrets({"job.json": f"{{\n'x': '{value}'".encode()}, own)
+    assert value not in str(caught.value)
+
+
+@pytest.mark.parametrize("value", ["short", "", "true", "/"])
+def test_what_is_no_secret_is_not_looked_for(value: str, tmp_path: Path) -> None:
+    assert own_secrets({"HOME": str(tmp_path), "X_TOKEN": value}) == {}
+
+
+def test_a_path_is_no_secret(tmp_path: Path) -> None:
+    (tmp_path / "token-file").touch()
+    assert own_secrets({"HOME": str(tmp_path), "X_TOKEN": str(tmp_path / "token-file")}) == {}
+
+
+@pytest.mark.parametrize("folder", [".kaggle", ".config/kaggle", "elsewhere"])
+def test_values_of_credential_files_are_found(folder: str, tmp_path: Path) -> None:
+    (tmp_path / folder).mkdir(parents=True)
+    key = {"username": "somebody-known", "key": "kaggle-key-value"}
+    (tmp_path / folder / "kaggle.json").write_text(json.dumps(key))
+    (tmp_path / folder / "access_token").write_text("access-token-value\n")
+    environment = {"HOME": str(tmp_path), "KAGGLE_CONFIG_DIR": str(tmp_path / "elsewhere")}
+    assert own_secrets(environment) == {
+        "kaggle-key-value": "a value of kaggle.json",
+        "access-token-value": "a value of access_token",
+    }
+
+
+def test_a_token_in_a_file_that_a_variable_names_is_found(tmp_path: Path) -> None:
+    (tmp_path / "mine").write_text("access-token-value")
+    environment = {"HOME": str(tmp_path), "KAGGLE_API_TOKEN": str(tmp_path / "mine")}
+    assert own_secrets(environment) == {"access-token-value": "a value of mine"}
+
+
+@pytest.mark.parametrize("content", ["[1, 2, 3, 4]", '"a-plain-text"', ""])
+def test_a_credential_file_of_another_form_is_taken_whole(content: str, tmp_path: Path) -> None:
+    (tmp_path / ".kaggle").mkdir()
+    (tmp_path / ".kaggle" / "access_token").write_text(content)
+    assert list(own_secrets({"HOME": str(tmp_path)})) == [content] * bool(content)
+
+
+def test_a_key_of_several_lines_is_found() -> None:
+    with pytest.raises(SecretError, match=r"a.txt, line 2: a key"):
+        check_no_secrets(
+            {"a.txt": b"x\nfirst part\nsecond part\n"}, {"first part\nsecond": "a key"}
+        )
+
+
+def test_without_the_library_nothing_is_sent(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "detect_secrets.plugins.aws", None)
+    with pytest.raises(ConfigError, match=r"detect-secrets is not installed.*requirements-kaggle"):
+        check_no_secrets({})
