@@ -57,16 +57,17 @@ def run(folder: Path) -> int:
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, pass_on)
         code = process.wait()
-    return 128 - code if code < 0 else code  # ended by a signal, as a shell counts it
+    if code >= 0:
+        return code
+    print(f"the kernel was ended by {signal.Signals(-code).name}", flush=True)
+    return 128 - code  # as a shell counts it
 
 
 def main() -> int:
     """Unpack, run, and end as the job has ended: Kaggle goes by the exit code."""
     print(__doc__, flush=True)
     unpack(FOLDER)
-    code = run(FOLDER)
-    print(f"the kernel ends with exit code {code}", flush=True)
-    return code
+    return run(FOLDER)
 
 
 if __name__ == "__main__":

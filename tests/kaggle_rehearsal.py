@@ -88,12 +88,15 @@ class Kernel:
     def command(self, job: Job, small_disk: bool = False) -> list[str]:
         (self.bundle / "job.json").write_text(job.as_json())
         kernel = [sys.executable, "-m", "melanoma.kaggle.kernel", str(self.bundle / "job.json")]
+        return self._on_kaggle(kernel, small_disk)
+
+    def _on_kaggle(self, command: list[str], small_disk: bool) -> list[str]:
         if not has_namespaces():
-            return kernel
+            return command
         mounts = f"{_READ_ONLY} && {_SMALL_DISK}" if small_disk else _READ_ONLY
         script = f'{mounts} && shift 2 && exec "$@"'
         places = [str(self.input), str(self.working)]
-        return ["unshare", "-rmn", "sh", "-c", script, "sh", *places, *kernel]
+        return ["unshare", "-rmn", "sh", "-c", script, "sh", *places, *command]
 
     def variables(self) -> Mapping[str, str]:
         own = {
@@ -111,9 +114,19 @@ class Kernel:
         )  # fmt: skip
 
     def run(self, job: Job, small_disk: bool = False) -> Ended:
-        command = self.command(job, small_disk)
+        return self._run(self.command(job, small_disk), self.bundle, self.variables())
+
+    def run_text(self, text: str, small_disk: bool = False, python: str = sys.executable) -> Ended:
+        """Execute the one file that Kaggle is sent, in the working folder."""
+        path = self.root / "script.py"
+        path.write_text(text, encoding="utf-8")
+        environment = {k: v for k, v in self.variables().items() if k != "PYTHONPATH"}
+        command = self._on_kaggle([python, str(path)], small_disk)
+        return self._run(command, self.working, environment)
+
+    def _run(self, command: list[str], folder: Path, environment: Mapping[str, str]) -> Ended:
         ended = subprocess.run(
-            command, cwd=self.bundle, env=self.variables(), text=True,
+            command, cwd=folder, env=environment, text=True,
             stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
         )  # fmt: skip
         return Ended(ended.returncode, ended.stdout)

@@ -4,6 +4,7 @@ from pathlib import Path
 import pytest
 
 from melanoma.errors import RunError
+from melanoma.files import read_object
 from melanoma.run_folder import RunFolder
 
 CONFIG = "seed: 1\nmodel: {backbone: a}\ndata: {num_workers: 1, data_dir: x}\n"
@@ -106,3 +107,16 @@ def test_a_done_file_of_something_else_is_named(tmp_path: Path) -> None:
     done_json.write_text("[1, 2]")
     with pytest.raises(RunError, match=r"done.json: cannot be read \(it holds no JSON object\)"):
         RunFolder(tmp_path).fold(0).read_done()
+
+
+def test_files_nested_without_end_are_refused(tmp_path: Path) -> None:
+    run = RunFolder(tmp_path)
+    run.config_yaml.write_text("[" * 50_000)
+    run.tables_json.write_text("[" * 500_000)
+    (tmp_path / "fold_0").mkdir()
+    run.fold(0).done_json.write_text("[" * 500_000)
+    with pytest.raises(RunError, match=r"config.yaml: cannot be read"):
+        run.read_config()
+    with pytest.raises(RunError, match=r"done.json: cannot be read"):
+        run.fold(0).read_done()
+    assert read_object(run.tables_json) == {}

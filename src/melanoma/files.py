@@ -17,6 +17,8 @@ from melanoma.errors import MelanomaError, name_bytes
 
 # The names that `write_atomically` writes to before it renames.
 _TEMPORARY = re.compile(r"\..+\.\d+\.(jpg|png|csv|json|yaml|ckpt|npy|u8)")
+# What reading JSON or YAML raises: the last where it is nested without end.
+NOT_READABLE = (OSError, ValueError, RecursionError)
 _NO_SPACE = (errno.ENOSPC, errno.EDQUOT)
 _NOT_ALLOWED = (errno.EACCES, errno.EPERM, errno.EROFS)
 
@@ -92,7 +94,7 @@ def read_object(path: Path) -> dict[str, Any]:
     """The content of a JSON file; empty where it is missing or holds something else."""
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+    except NOT_READABLE:
         return {}
     return content if isinstance(content, dict) else {}
 

@@ -10,7 +10,7 @@ from typing import Any
 import yaml
 
 from melanoma.errors import RunError, name_some
-from melanoma.files import find_leftovers, read_object, write_json, write_text
+from melanoma.files import NOT_READABLE, find_leftovers, read_object, write_json, write_text
 from melanoma.locking import LOCKS, hold
 
 # The folder of all runs, each by its name.
@@ -110,7 +110,7 @@ class FoldFolder:
             content = json.loads(self.done_json.read_text(encoding="utf-8"))
             if not isinstance(content, dict):
                 raise ValueError("it holds no JSON object")
-        except (OSError, ValueError) as error:
+        except NOT_READABLE as error:
             raise RunError(
                 f"{self.done_json}: cannot be read ({error}). Train that fold again with --overwrite."
             ) from error
@@ -200,7 +200,7 @@ class RunFolder:
             )
         try:
             content = yaml.safe_load(self.config_yaml.read_text(encoding="utf-8"))
-        except (OSError, ValueError, yaml.YAMLError) as error:
+        except (*NOT_READABLE, yaml.YAMLError) as error:
             raise RunError(
                 f"{self.config_yaml}: cannot be read ({error}). Restore it, or choose another run "
                 "folder."

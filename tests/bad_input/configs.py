@@ -36,6 +36,19 @@ def misspelt(option: str, pattern: str = "") -> Case:
 
 FILES = [
     Case("no recipe", (*TRAIN, "--config=away.yaml"), r"away\.yaml"),
+    Case(
+        "a recipe that names a recipe",
+        RECIPE,
+        r"--config: no file",
+        holds("recipe.yaml", "config: {}"),
+    ),
+    Case(
+        "a recipe nested without end",
+        RECIPE,
+        r"parsing config|--config",
+        holds("recipe.yaml", "[" * 5000),
+    ),
+    Case("loggers as a list", RECIPE, r"logger", holds("recipe.yaml", "logger: [csv]")),
     Case("the recipe is a folder", RECIPE, r"recipe\.yaml", is_a_folder(Path("recipe.yaml"))),
     Case(
         "the recipe is no YAML", RECIPE, r"parsing config", holds("recipe.yaml", "data: [1, 2\nx")

@@ -105,7 +105,7 @@ def test_it_runs_again_where_it_has_run(pushed: Path, tmp_path: Path) -> None:
 def test_its_exit_code_is_the_jobs(pushed: Path, does: str, code: int) -> None:
     ended, out, _ = run(pushed, does)
     assert ended == code
-    assert f"the kernel ends with exit code {code}" in out
+    assert ("the kernel was ended by SIGKILL" in out) == (code == 137)
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
@@ -117,7 +117,6 @@ def test_a_signal_is_passed_on_and_waited_for(pushed: Path, number: signal.Signa
     process.send_signal(number)
     out, _ = process.communicate()
     assert process.returncode == 128 + number
-    assert f"the kernel ends with exit code {128 + number}" in out
     assert ("asked to end" in out) == (number == signal.SIGTERM)
 
 

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from melanoma.errors import ConfigError, TableError, name_some
-from melanoma.files import sha256_of
+from melanoma.files import NOT_READABLE, sha256_of
 from melanoma.folds.assignment import LEFT_OUT
 from melanoma.tables import (
     FOLD,
@@ -45,7 +45,7 @@ def read_description(folds_csv: Path) -> dict[str, Any]:
         return {}
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
-    except (ValueError, OSError) as error:
+    except NOT_READABLE as error:
         raise TableError(
             f"{path}: not readable as JSON ({error}). Make the folds again."
         ) from error

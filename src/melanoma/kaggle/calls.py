@@ -146,8 +146,8 @@ def _to_the_end(kaggle: Kaggle, ref: str, run_dir: Path, home: Home) -> int:
 
 
 def _verify(run_dirs: Iterable[Path]) -> bool:
-    """Check runs as scripts/verify_run.py does; what is only a blend has nothing to be checked by."""
+    """Check what is there of runs; what is only a blend has nothing to be checked by."""
     verified = [verify_run(path) for path in run_dirs if RunFolder(path).config_yaml.is_file()]
     for one in verified:
         say_now(one.as_text())
-    return all(one.is_fine for one in verified)
+    return all(one.is_undamaged for one in verified)

@@ -121,7 +121,10 @@ def config_parser() -> ArgumentParser:
     )
     parser.add_argument("--top_k", type=int, default=1, help="how many best checkpoints to keep")
     parser.add_argument(
-        "--logger", default="csv,tensorboard", help="csv, tensorboard, wandb (offline by default)"
+        "--logger",
+        type=str,
+        default="csv,tensorboard",
+        help="csv, tensorboard, wandb (offline by default)",
     )
     parser.add_argument(
         "--photographs", type=int, default=16, help="validation photographs drawn each epoch"
@@ -207,9 +210,11 @@ def parse_config(arguments: list[str]) -> RunConfig:
 def _parse(parser: ArgumentParser, arguments: list[str]) -> Namespace:
     try:
         parsed = parser.parse_args(arguments)
-    except UnicodeDecodeError as error:
+    # The last two are the parser's own failings: at a recipe that names a recipe, and at one that is
+    # nested without end.
+    except (UnicodeDecodeError, AttributeError, RecursionError) as error:
         raise ConfigError(
-            f"--config: not a text file ({error}). Give a YAML file in UTF-8, see configs/."
+            f"--config: no file of settings ({error}). Give a YAML file in UTF-8, see configs/."
         ) from error
     wrong = [n for n in ("data", "model", "trainer") if not isinstance(parsed[n], Namespace)]
     if wrong:

@@ -37,6 +37,12 @@ class Verification:
         """Whether nothing is wrong."""
         return not self.findings
 
+    @property
+    def is_undamaged(self) -> bool:
+        """Whether what is there is right, though folds may be missing or unfinished."""
+        lacking = [f for s in self.folds if s.state != "finished" for f in s.findings]
+        return all(finding in lacking for finding in self.findings)
+
     def as_text(self) -> str:
         """A table of the folds, a line per finding, and the verdict."""
         rows = [

@@ -1,0 +1,164 @@
+"""From the command line to the results at home: what is pushed runs, and what it leaves comes back.
+
+The client is the real one, Kaggle a stub on loopback, and the kernel the very text that was pushed.
+"""
+
+import shutil
+import subprocess
+from pathlib import Path
+
+import pandas as pd
+import pytest
+import yaml
+
+from kaggle_rehearsal import Kernel, has_namespaces
+from kaggle_stub import Answer, Stub
+from melanoma.folds.creation import create_folds
+from melanoma.run_folder import RunFolder
+
+SCRIPTS = Path(__file__).resolve().parents[2] / "scripts"
+CALL = """
+import runpy, sys
+sys.exit(runpy.run_path({path!r})["main"]({arguments!r}))
+"""
+ID = "me/melanoma-tiny"
+PUSH = (
+    *("--config", "tiny.yaml", "--id", ID, "--accelerator", "cpu", "--competition", "siim"),
+    *("--internet", "--trainer.max_epochs", "1", "--", "--logger=csv"),
+)
+FOLLOW = (
+    *("follow", "--id", ID, "--run-dir", "runs/tiny"),
+    *("--data-dir", "input/tiny", "--folds-csv", "folds/folds.csv"),
+)
+RECIPE = {
+    "data": {
+        "data_dir": "input/tiny",
+        "folds_csv": "folds/folds.csv",
+        "image_size": 16,
+        "batch_size": 4,
+        "num_workers": 0,
+    },
+    "model": {"backbone": "test_resnet", "weights": "none"},
+    "trainer": {"accelerator": "cpu", "precision": "32-true", "enable_model_summary": False},
+}
+
+
+def call(stub: Stub, script: str, *arguments: str) -> "subprocess.CompletedProcess[str]":
+    code = CALL.format(path=str(SCRIPTS / f"{script}.py"), arguments=[*arguments])
+    return stub.run(code, timeout_s=120)
+
+
+@pytest.fixture
+def home(stub: Stub, competition: Path) -> Path:
+    """The folder in which the script is called."""
+    shutil.copytree(competition, stub.folder / "input" / "tiny")
+    create_folds(
+        stub.folder / "input" / "tiny", n_folds=2, output=stub.folder / "folds" / "folds.csv"
+    )
+    (stub.folder / "tiny.yaml").write_text(yaml.safe_dump(RECIPE))
+    stub.on("SaveKernel", {"versionNumber": 1, "url": "https://kaggle.test/1", "ref": ID})
+    return stub.folder
+
+
+@pytest.fixture
+def kernel(tmp_path: Path) -> Kernel:
+    return Kernel(tmp_path / "kaggle")
+
+
+def pushed(stub: Stub, *more: str) -> str:
+    done = call(stub, "push_kernel", *more, *PUSH)
+    assert done.returncode == 0, done.stderr
+    return str(stub.got("SaveKernel")[-1].json["text"])
+
+
+def outputs_of(stub: Stub, kernel: Kernel) -> None:
+    """What the kernel has left is what Kaggle lists."""
+    paths = [path for path in sorted(kernel.working.rglob("*")) if path.is_file()]
+    names = [path.relative_to(kernel.working).as_posix() for path in paths]
+    for path, name in zip(paths, names):
+        stub.on(f"/files/{name}", Answer(path.read_bytes(), content_type="a/b"))
+    files = [{"fileName": name, "url": stub.signed(f"/files/{name}")} for name in names]
+    stub.on("ListKernelSessionOutput", {"files": files, "log": "[]"})
+    stub.on("GetKernelSessionStatus", {"status": "COMPLETE"})
+
+
+def test_a_kernel_is_pushed_runs_and_comes_home(stub: Stub, home: Path, kernel: Kernel) -> None:
+    text = pushed(stub)
+    kernel.attach(home / "input" / "tiny", "competitions/siim")
+    ended = kernel.run_text(text)
+    assert ended.code == 0, ended.log
+    form = pd.read_csv(home / "input" / "tiny" / "sample_submission.csv")
+    submission = pd.read_csv(kernel.submission)
+    assert submission["image_name"].tolist() == form["image_name"].tolist()
+    assert submission["target"].between(0, 1).all()
+    assert {path.name for path in kernel.working.iterdir()} == {"folds", "runs", "submission.csv"}
+
+    outputs_of(stub, kernel)
+    followed = call(stub, "push_kernel", *FOLLOW)
+    assert followed.returncode == 0, followed.stderr
+    run = RunFolder(home / "runs" / "tiny")
+    assert run.finished_folds() == [0]
+    assert run.read_config()["data"]["data_dir"] == "input/tiny"
+
+    built = call(stub, "build_submission", "--run-dir", "runs/tiny", "--allow-missing-folds")
+    assert built.returncode == 0, built.stderr
+    assert run.submission_csv.read_bytes() == kernel.submission.read_bytes()
+
+    stub.on("StartSubmissionUpload", {"token": "t", "createUrl": stub.signed("/up")})
+    stub.on("/up", {})
+    stub.on("CreateSubmission", {"message": "Successfully submitted"})
+    handed_in = call(stub, "push_kernel", "submit", "--run-dir", "runs/tiny")
+    assert handed_in.returncode == 0, handed_in.stderr
+    assert stub.got("/up")[0].body == run.submission_csv.read_bytes()
+    assert "AUC" in stub.got("CreateSubmission")[0].json["submissionDescription"]
+
+
+def test_a_kernel_without_its_data_ends_with_a_message(
+    stub: Stub, home: Path, kernel: Kernel
+) -> None:
+    ended = kernel.run_text(pushed(stub))
+    assert ended.code == 2
+    assert "error: " in ended.last_line
+    assert "siim" in ended.log
+    assert not list(kernel.working.iterdir())
+
+
+def test_a_kernel_on_another_machine_ends_with_a_message(
+    stub: Stub, home: Path, kernel: Kernel
+) -> None:
+    kernel.attach(home / "input" / "tiny", "competitions/siim")
+    done = call(stub, "push_kernel", *(w if w != "cpu" else "t4x2" for w in PUSH))
+    assert done.returncode == 0, done.stderr
+    ended = kernel.run_text(stub.got("SaveKernel")[-1].json["text"])
+    assert ended.code == 2
+    assert "--accelerator" in ended.last_line
+
+
+def test_a_kernel_without_time_says_so(stub: Stub, home: Path, kernel: Kernel) -> None:
+    kernel.attach(home / "input" / "tiny", "competitions/siim")
+    ended = kernel.run_text(pushed(stub, "--time-budget", "10s"))
+    assert ended.code == 0, ended.log
+    assert "--resume" in ended.last_line
+
+
+@pytest.mark.skipif(not has_namespaces(), reason="mounting is not allowed here")
+def test_a_kernel_without_disk_ends_with_a_message(stub: Stub, home: Path, kernel: Kernel) -> None:
+    kernel.attach(home / "input" / "tiny", "competitions/siim")
+    ended = kernel.run_text(pushed(stub), small_disk=True)
+    assert ended.code == 2
+    assert "error: " in ended.last_line
+
+
+def test_a_refused_push_is_a_failure(stub: Stub, home: Path) -> None:
+    stub.on("SaveKernel", {"error": "The kernel source must be less than 1 megabytes in size."})
+    done = call(stub, "push_kernel", *PUSH)
+    assert done.returncode == 1
+    assert "less than 1 megabytes" in done.stderr
+
+
+def test_a_dry_run_asks_nothing_of_kaggle(stub: Stub, home: Path) -> None:
+    done = call(stub, "push_kernel", "--dry-run", *PUSH)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert not stub.requests
+    names = {path.name for path in (home / "build" / "kernel" / "melanoma-tiny").iterdir()}
+    assert names == {"melanoma-tiny.py", "kernel-metadata.json"}
