@@ -1,10 +1,12 @@
 # Every target does its own set-up: `make demo` and `make test` are all a fresh clone needs.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check format bench torture clean
+.PHONY: help setup demo test test-kernel check format bench torture clean
 
 VENV := .venv
 PYTHON := $(VENV)/bin/python
 READY := $(VENV)/.ready
+KAGGLE := .venv-kaggle
+PYTHON312 ?= python3.12
 # The first Python of a supported version; or say PYTHON3=/path/to/python3.12.
 PYTHON3 ?= $(shell for p in python3 python3.12 python3.11 python; do \
 	$$p -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 13))' >/dev/null 2>&1 && echo $$p && break; done)
@@ -31,6 +33,16 @@ demo: $(READY)  ## Run the whole job on the embedded sample: runs/demo/submissio
 test: $(READY)  ## Run the tests
 	OMP_NUM_THREADS=1 $(PYTHON) -m pytest -n 2
 
+test-kernel: $(READY) $(KAGGLE)/.ready  ## Run a pushed kernel on the packages of Kaggle's image (6 GB, Python 3.12)
+	OMP_NUM_THREADS=1 MELANOMA_KAGGLE_PYTHON=$(abspath $(KAGGLE)/bin/python) \
+		$(PYTHON) -m pytest tests/kaggle/test_pushed_kernel.py
+
+$(KAGGLE)/.ready: kaggle_kernel/image-requirements.txt
+	@command -v $(PYTHON312) >/dev/null || { echo "Python 3.12 is needed; say PYTHON312=/path/to/it" >&2; exit 2; }
+	$(PYTHON312) -m venv $(KAGGLE)
+	$(KAGGLE)/bin/python -m pip install --quiet --disable-pip-version-check -r $<
+	@touch $@
+
 check: $(READY)  ## Lint, formatting, types
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/ruff format --check .
@@ -52,4 +64,4 @@ torture: $(READY)  ## Kill it, fill its disk, feed it rubbish; about 40 minutes,
 	$(PYTHON) torture/run.py
 
 clean:  ## Remove the environment and the demo's results; never your data or runs
-	rm -rf $(VENV) input/demo folds/demo.csv folds/demo.json runs/demo .mypy_cache .ruff_cache .pytest_cache
+	rm -rf $(VENV) $(KAGGLE) input/demo folds/demo.csv folds/demo.json runs/demo .mypy_cache .ruff_cache .pytest_cache

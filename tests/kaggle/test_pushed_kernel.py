@@ -3,6 +3,7 @@
 The client is the real one, Kaggle a stub on loopback, and the kernel the very text that was pushed.
 """
 
+import os
 import shutil
 import subprocess
 from pathlib import Path
@@ -14,6 +15,7 @@ import yaml
 from kaggle_rehearsal import Kernel, has_namespaces
 from kaggle_stub import Answer, Stub
 from melanoma.folds.creation import create_folds
+from melanoma.kaggle.wheels import WheelOptions, build_wheels
 from melanoma.run_folder import RunFolder
 
 SCRIPTS = Path(__file__).resolve().parents[2] / "scripts"
@@ -23,9 +25,13 @@ sys.exit(runpy.run_path({path!r})["main"]({arguments!r}))
 """
 ID = "me/melanoma-tiny"
 PUSH = (
-    *("--config", "tiny.yaml", "--id", ID, "--accelerator", "cpu", "--competition", "siim"),
-    *("--internet", "--trainer.max_epochs", "1", "--", "--logger=csv"),
+    *("--config", "tiny.yaml", "--id", ID, "--competition", "siim"),
+    *("--trainer.max_epochs", "1", "--", "--logger=csv"),
 )
+# Of an environment with the packages of Kaggle's image and nothing else: `make test-kernel`.
+IMAGE = os.environ.get("MELANOMA_KAGGLE_PYTHON", "")
+on_the_image = pytest.mark.skipif(not IMAGE, reason="make test-kernel makes the environment")
+OFFLINE = ("--accelerator", "cpu", "--datasets", "me/wheels")
 FOLLOW = (
     *("follow", "--id", ID, "--run-dir", "runs/tiny"),
     *("--data-dir", "input/tiny", "--folds-csv", "folds/folds.csv"),
@@ -66,9 +72,16 @@ def kernel(tmp_path: Path) -> Kernel:
 
 
 def pushed(stub: Stub, *more: str) -> str:
-    done = call(stub, "push_kernel", *more, *PUSH)
+    done = call(stub, "push_kernel", *(more or ("--internet", "--accelerator", "cpu")), *PUSH)
     assert done.returncode == 0, done.stderr
     return str(stub.got("SaveKernel")[-1].json["text"])
+
+
+def check_submission(kernel: Kernel, home: Path) -> None:
+    form = pd.read_csv(home / "input" / "tiny" / "sample_submission.csv")
+    submission = pd.read_csv(kernel.submission)
+    assert submission["image_name"].tolist() == form["image_name"].tolist()
+    assert submission["target"].between(0, 1).all()
 
 
 def outputs_of(stub: Stub, kernel: Kernel) -> None:
@@ -87,10 +100,7 @@ def test_a_kernel_is_pushed_runs_and_comes_home(stub: Stub, home: Path, kernel: 
     kernel.attach(home / "input" / "tiny", "competitions/siim")
     ended = kernel.run_text(text)
     assert ended.code == 0, ended.log
-    form = pd.read_csv(home / "input" / "tiny" / "sample_submission.csv")
-    submission = pd.read_csv(kernel.submission)
-    assert submission["image_name"].tolist() == form["image_name"].tolist()
-    assert submission["target"].between(0, 1).all()
+    check_submission(kernel, home)
     assert {path.name for path in kernel.working.iterdir()} == {"folds", "runs", "submission.csv"}
 
     outputs_of(stub, kernel)
@@ -127,16 +137,16 @@ def test_a_kernel_on_another_machine_ends_with_a_message(
     stub: Stub, home: Path, kernel: Kernel
 ) -> None:
     kernel.attach(home / "input" / "tiny", "competitions/siim")
-    done = call(stub, "push_kernel", *(w if w != "cpu" else "t4x2" for w in PUSH))
-    assert done.returncode == 0, done.stderr
-    ended = kernel.run_text(stub.got("SaveKernel")[-1].json["text"])
+    ended = kernel.run_text(pushed(stub, "--internet", "--accelerator", "t4x2"))
     assert ended.code == 2
     assert "--accelerator" in ended.last_line
 
 
 def test_a_kernel_without_time_says_so(stub: Stub, home: Path, kernel: Kernel) -> None:
     kernel.attach(home / "input" / "tiny", "competitions/siim")
-    ended = kernel.run_text(pushed(stub, "--time-budget", "10s"))
+    ended = kernel.run_text(
+        pushed(stub, "--internet", "--accelerator", "cpu", "--time-budget", "10s")
+    )
     assert ended.code == 0, ended.log
     assert "--resume" in ended.last_line
 
@@ -151,14 +161,46 @@ def test_a_kernel_without_disk_ends_with_a_message(stub: Stub, home: Path, kerne
 
 def test_a_refused_push_is_a_failure(stub: Stub, home: Path) -> None:
     stub.on("SaveKernel", {"error": "The kernel source must be less than 1 megabytes in size."})
-    done = call(stub, "push_kernel", *PUSH)
+    done = call(stub, "push_kernel", "--internet", *PUSH)
     assert done.returncode == 1
     assert "less than 1 megabytes" in done.stderr
 
 
 def test_a_dry_run_asks_nothing_of_kaggle(stub: Stub, home: Path) -> None:
-    done = call(stub, "push_kernel", "--dry-run", *PUSH)
+    done = call(stub, "push_kernel", "--dry-run", "--internet", *PUSH)
     assert (done.returncode, done.stderr) == (0, "")
     assert not stub.requests
     names = {path.name for path in (home / "build" / "kernel" / "melanoma-tiny").iterdir()}
     assert names == {"melanoma-tiny.py", "kernel-metadata.json"}
+
+
+@on_the_image
+def test_what_the_image_lacks_comes_from_a_dataset(
+    stub: Stub, home: Path, kernel: Kernel, tmp_path: Path
+) -> None:
+    kernel.attach(home / "input" / "tiny", "competitions/siim")
+    wheels = build_wheels(WheelOptions(id="me/wheels", output_dir=tmp_path / "wheels"))
+    kernel.attach(wheels.folder, "datasets/me/wheels")
+    ended = kernel.run_text(pushed(stub, *OFFLINE), python=IMAGE)
+    assert ended.code == 0, ended.log
+    check_submission(kernel, home)
+    installed = {p.name for p in (kernel.root / "tmp" / "melanoma_kernel" / "packages").iterdir()}
+    assert {"lightning", "jsonargparse"} <= installed
+    assert not {"torch", "timm", "pandas", "numpy"} & installed
+
+
+@on_the_image
+def test_a_wheel_that_is_not_attached_is_named(stub: Stub, home: Path, kernel: Kernel) -> None:
+    kernel.attach(home / "input" / "tiny", "competitions/siim")
+    ended = kernel.run_text(pushed(stub, *OFFLINE), python=IMAGE)
+    assert ended.code == 2
+    assert "lightning" in ended.last_line
+    assert "push_kernel.py wheels" in ended.last_line
+
+
+def test_a_kernel_that_cannot_run_is_not_pushed(stub: Stub, home: Path) -> None:
+    done = call(stub, "push_kernel", *PUSH)
+    assert done.returncode == 2
+    assert "--internet" in done.stderr
+    assert "--datasets" in done.stderr
+    assert not stub.requests

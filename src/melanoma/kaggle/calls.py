@@ -12,6 +12,7 @@ from melanoma.kaggle.failures import KaggleError
 from melanoma.kaggle.follow import End, follow, say_now
 from melanoma.kaggle.job import COMPETITION
 from melanoma.kaggle.options import KernelOptions
+from melanoma.kaggle.parts import check_packages
 from melanoma.kaggle.push import push_kernel
 from melanoma.kaggle.queueing import push_all
 from melanoma.kaggle.service import Kaggle
@@ -52,6 +53,7 @@ def push(options: KernelOptions, dry_run: bool = False, follow: bool = False) ->
     if dry_run:
         say_now("not pushed, as --dry-run asks")
         return 0
+    check_packages(options)
     kaggle = connect()
     recipe = kernels[0].recipe
     home = Home(recipe.data_dir, recipe.folds_csv) if recipe else Home()

@@ -75,6 +75,21 @@ def weights_to_attach(options: KernelOptions, recipe: Recipe | None) -> list[str
     return [] if options.internet else [weights_name(recipe.backbone)]
 
 
+def check_packages(options: KernelOptions) -> None:
+    """Check that the kernel can get what the image lacks: without, it would end as soon as it starts.
+
+    Raises:
+        ConfigError: If it can not.
+    """
+    attached = options.datasets or options.run_datasets or options.data
+    if not options.internet and not attached and (lacking := _lacking(options)):
+        raise ConfigError(
+            f"{options.id}: Kaggle's image is not known to have {lacking}, and nothing is attached "
+            "that could. Attach the dataset that scripts/push_kernel.py wheels makes, with "
+            "--datasets, or let the kernel fetch them with --internet."
+        )
+
+
 def notes_on(options: KernelOptions, parts: Parts) -> tuple[str, ...]:
     """What the user should know before it travels."""
     weights = [*weights_to_attach(options, parts.recipe), *options.weights]
@@ -144,10 +159,13 @@ def _note_on_folds(parts: Parts) -> str:
     )
 
 
-def _note_on_packages(options: KernelOptions) -> str:
+def _lacking(options: KernelOptions) -> str:
     names = {requirement.name for requirement in read_requirements(options.mode)}
     lacking = [r for r in packages_to_bring([options.accelerator]) if r.name in names]
-    listed = ", ".join(f"{r.name} {r.version}" for r in lacking)
+    return ", ".join(f"{r.name} {r.version}" for r in lacking)
+
+
+def _note_on_packages(options: KernelOptions) -> str:
     wheels = "an attached dataset (scripts/push_kernel.py wheels), as the internet is off"
     where = "the internet, where no attached dataset has them" if options.internet else wheels
-    return f"packages that the image is not known to have: {listed}; from {where}"
+    return f"packages that the image is not known to have: {_lacking(options)}; from {where}"
