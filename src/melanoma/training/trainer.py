@@ -141,6 +141,8 @@ def _top_checkpoints(folder: FoldFolder, top_k: int) -> ModelCheckpoint:
         monitor=MONITORED,
         mode="max",
         save_top_k=top_k,
+        # An epoch that is trained again, after a failure, replaces what it left.
+        enable_version_counter=False,
     )
 
 
