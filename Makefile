@@ -1,6 +1,6 @@
 # Every target does its own set-up: `make demo` and `make test` are all a fresh clone needs.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-kernel check format bench torture clean
+.PHONY: help setup demo test test-kernel check format bench torture torture-short clean
 
 VENV := .venv
 PYTHON := $(VENV)/bin/python
@@ -60,8 +60,11 @@ bench: $(READY)  ## Measure speed side by side; needs ../shared/data, takes abou
 	$(PYTHON) benchmarks/start.py
 	$(PYTHON) benchmarks/memory.py
 
-torture: $(READY)  ## Kill it, fill its disk, feed it rubbish; about 40 minutes, see docs/reliability.md
+torture: $(READY)  ## Kill it, fill its disk, feed it rubbish; up to an hour and a half, see docs/reliability.md
 	$(PYTHON) torture/run.py
+
+torture-short: $(READY)  ## The same with fewer rounds, about ten minutes
+	$(PYTHON) torture/run.py --tests budget rivals kill --rival-rounds 3 --kill-rounds 6
 
 clean:  ## Remove the environment and the demo's results; never your data or runs
 	rm -rf $(VENV) $(KAGGLE) input/demo folds/demo.csv folds/demo.json runs/demo .mypy_cache .ruff_cache .pytest_cache
