@@ -21,9 +21,9 @@ from melanoma.training.acceleration import precision_of
 from melanoma.training.callbacks import PredictionTables
 from melanoma.training.config import RunConfig
 
-# What prediction shares with training; all else about its Trainer is decided here.
+# What prediction shares with training, on one machine; all else about its Trainer is decided here.
 _OF_THE_MACHINE = [
-    *("accelerator", "strategy", "devices", "num_nodes", "precision", "plugins"),
+    *("accelerator", "strategy", "devices", "precision", "plugins"),
     *("benchmark", "deterministic"),
 ]
 

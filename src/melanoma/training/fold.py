@@ -19,6 +19,7 @@ from melanoma.training.acceleration import Acceleration, accelerate
 from melanoma.training.config import RunConfig
 from melanoma.training.memory import memory_explained
 from melanoma.training.noise import silence_known_noise
+from melanoma.training.peers import peers_explained
 from melanoma.training.trainer import MONITORED, create_trainer
 
 
@@ -73,7 +74,11 @@ def train_fold(config: RunConfig, fold: int) -> FoldResult | None:
         if trainer.is_global_zero and report.loaded:
             print(report.as_text(), flush=True)
     # Loggers write as they like: checkpoints and tables have messages of their own.
-    with memory_explained(config), writing_explained(folder.path):
+    with (
+        memory_explained(config),
+        peers_explained(folder.title, trainer.world_size),
+        writing_explained(folder.path),
+    ):
         trainer.fit(module, datamodule=data, ckpt_path=resume_from, weights_only=True)
     if trainer.fast_dev_run:  # type: ignore[attr-defined]
         return None

@@ -1,12 +1,15 @@
 """Training the folds of a run, one process each, and predicting the test photographs with them."""
 
+import os
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from melanoma.errors import ConfigError, RunError, name_some
-from melanoma.files import sha256_of
+from melanoma.files import sha256_of, write_text
 from melanoma.folds.files import read_folds
+from melanoma.locking import is_first_process
 from melanoma.models.backbones import check_backbone, check_image_size
 from melanoma.models.weights import check_weights
 from melanoma.run_folder import RunFolder
@@ -41,8 +44,11 @@ def train_folds(config: RunConfig) -> Path | None:
     Where the time budget ends it, or Ctrl-C or SIGTERM, folds stop with a checkpoint from which the
     same call goes on, and a line says what is missing.
 
+    Where torchrun, SLURM or the like start this on every device, the further ones train along; the
+    first alone writes, predicts and reports.
+
     Returns:
-        The run folder; None where something is missing.
+        The run folder; None where something is missing, and on further devices.
 
     Raises:
         MelanomaError: If tables, photographs or settings cannot be used, the run folder holds
@@ -50,8 +56,12 @@ def train_folds(config: RunConfig) -> Path | None:
     """
     run = RunFolder(config.run_dir)
     asked = parse_folds(config)
+    _check_launcher(config, asked)
     shares = divide_machine(config, len(asked))
     check_inputs(config, asked[0])
+    if not is_first_process():
+        _join(config, run, asked)
+        return None
     with hold_call(run, asked):
         _train_missing(config, run, asked, shares)
         missing = _missing(config, run, asked)
@@ -63,6 +73,16 @@ def train_folds(config: RunConfig) -> Path | None:
         flush=True,
     )
     return None
+
+
+def _check_launcher(config: RunConfig, asked: list[int]) -> None:
+    if "TORCHELASTIC_RUN_ID" in os.environ and len(asked) > 1:
+        # The store in which its processes find each other is made once, and still holds where those
+        # of the fold before were (torch/distributed/rendezvous.py, 2.15).
+        raise ConfigError(
+            f"--fold {config.folds}: torchrun trains one fold a call. Give it one after the other: "
+            f"--fold {asked[0]}, then --fold {asked[1]}."
+        )
 
 
 def _train_missing(
@@ -86,6 +106,17 @@ def _train_missing(
         keep_within(run, config.disk_budget)
     except KeyboardInterrupt:
         print(flush=True)
+
+
+def _join(config: RunConfig, run: RunFolder, asked: list[int]) -> None:
+    """Train as a further device: all of a fold's processes have to be there for it to begin."""
+    finished = [] if config.overwrite else run.finished_folds()
+    with TemporaryDirectory() as folder:
+        # The first process may not have written the run's own yet.
+        path = write_text(Path(folder) / "config.yaml", config.resolved)
+        jobs = [_job(config, path, fold) for fold in asked if fold not in finished]
+        codes = run_processes(jobs, [WHOLE_MACHINE])
+    _check_ended_well(run, codes)
 
 
 def _missing(config: RunConfig, run: RunFolder, asked: list[int]) -> str:
@@ -177,9 +208,7 @@ def _hashes(config: RunConfig) -> dict[str, str]:
 def _jobs(
     config: RunConfig, run: RunFolder, folds: list[int], budget: TimeBudget, side_by_side: bool
 ) -> Iterator[Job]:
-    common = ["--config", str(run.config_yaml), f"--resume={str(config.resume).lower()}"]
-    if side_by_side:  # what would be drawn over each other
-        common += ["--trainer.enable_progress_bar=false", "--trainer.enable_model_summary=false"]
+    quiet = ["--trainer.enable_progress_bar=false", "--trainer.enable_model_summary=false"]
     for fold in folds:
         to_predict = [run.fold(number) for number in run.finished_folds()]
         deadline = budget.training_deadline(to_predict)
@@ -188,9 +217,15 @@ def _jobs(
         if config.overwrite:
             run.fold(fold).clear()
         keep_within(run, config.disk_budget, next_fold=fold)
-        arguments = [*common, "--fold", str(fold)]
-        arguments += [] if deadline is None else [f"--deadline={deadline}"]
-        yield Job(f"fold {fold}", "melanoma.training", arguments)
+        more = quiet if side_by_side else []  # what would be drawn over each other
+        more = more if deadline is None else [*more, f"--deadline={deadline}"]
+        yield _job(config, run.config_yaml, fold, more)
+
+
+def _job(config: RunConfig, path: Path, fold: int, more: Sequence[str] = ()) -> Job:
+    resume = f"--resume={str(config.resume).lower()}"
+    arguments = ["--config", str(path), resume, *more, "--fold", str(fold)]
+    return Job(f"fold {fold}", "melanoma.training", arguments)
 
 
 def _check_ended_well(run: RunFolder, codes: dict[str, int]) -> None:
@@ -210,7 +245,7 @@ def _predict_test_set(run: RunFolder, folds: list[int], budget: TimeBudget) -> N
     if not ready:
         return
     arguments = ["--run_dir", str(run.path), "--fold", ",".join(map(str, ready))]
-    job = Job("the prediction of the test set", "melanoma.prediction", arguments)
+    job = Job("the prediction of the test set", "melanoma.prediction", arguments, alone=True)
     code = run_processes([job], [WHOLE_MACHINE], budget.deadline)[job.name]
     if code not in (0, STOPPED):
         raise RunError(

@@ -19,6 +19,12 @@ _GRACE_S = 30.0
 _POLL_S = 0.1
 _WATCH_S = 2.0
 _LAUNCHER = "MELANOMA_LAUNCHER_PID"
+# What torchrun and SLURM tell a process of the others.
+_OF_LAUNCHERS_ALL = ("TORCHELASTIC_", "SLURM_")
+_OF_LAUNCHERS = {
+    *("RANK", "LOCAL_RANK", "NODE_RANK", "GROUP_RANK", "ROLE_RANK", "ROLE_NAME", "ROLE_WORLD_SIZE"),
+    *("WORLD_SIZE", "LOCAL_WORLD_SIZE", "GROUP_WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT"),
+}
 # Of a fold that has stopped where it can go on (sysexits.h: try again later).
 STOPPED = 75
 
@@ -44,11 +50,14 @@ class Job:
         name: For messages.
         module: As after `python -m`.
         arguments: Of its command line.
+        alone: Whether it runs on this machine only, where torchrun, SLURM or the like have started
+            this process on several: it is not told of them.
     """
 
     name: str
     module: str
     arguments: list[str]
+    alone: bool = False
 
 
 WHOLE_MACHINE = Share()
@@ -129,9 +138,17 @@ def _start(job: Job, share: Share) -> subprocess.Popen[bytes]:
     with _on_cores(share.cores):
         return subprocess.Popen(
             [sys.executable, "-m", job.module, *job.arguments],
-            env={**os.environ, **own, **share.environment},
+            env={**_environment(job.alone), **own, **share.environment},
             process_group=0,  # of its own, so that its workers can be ended with it
         )
+
+
+def _environment(alone: bool) -> dict[str, str]:
+    return {
+        name: value
+        for name, value in os.environ.items()
+        if not (alone and (name in _OF_LAUNCHERS or name.startswith(_OF_LAUNCHERS_ALL)))
+    }
 
 
 @contextmanager
