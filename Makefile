@@ -1,12 +1,15 @@
 # Every target does its own set-up: `make demo` and `make test` are all a fresh clone needs.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-kernel check format bench torture torture-short clean
+.PHONY: help setup demo test test-kernel test-tpu check format bench torture torture-short clean
 
 VENV := .venv
 PYTHON := $(VENV)/bin/python
 READY := $(VENV)/.ready
 KAGGLE := .venv-kaggle
 PYTHON312 ?= python3.12
+# torch_xla wants the torch of its own version.
+TPU_VENV := .venv-tpu
+TPU_READY := $(TPU_VENV)/.ready
 # The first Python of a supported version; or say PYTHON3=/path/to/python3.12.
 PYTHON3 ?= $(shell for p in python3 python3.12 python3.11 python; do \
 	$$p -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 13))' >/dev/null 2>&1 && echo $$p && break; done)
@@ -43,6 +46,18 @@ $(KAGGLE)/.ready: kaggle_kernel/image-requirements.txt
 	$(KAGGLE)/bin/python -m pip install --quiet --disable-pip-version-check -r $<
 	@touch $@
 
+test-tpu: $(TPU_READY)  ## Run the tests that need torch_xla, on the processor (once: 6 GB; two minutes)
+	PJRT_DEVICE=CPU PYTHONPATH=tests/tpu/simulated OMP_NUM_THREADS=1 \
+		$(TPU_VENV)/bin/python -m pytest tests/tpu
+
+$(TPU_READY): requirements.txt requirements-dev.txt requirements-tpu.txt constraints.txt
+	@test -n "$(PYTHON3)" || { echo "Python 3.11 or 3.12 is needed; say PYTHON3=/path/to/it" >&2; exit 2; }
+	$(PYTHON3) -m venv $(TPU_VENV)
+	grep -vE '^(torch|torchvision|triton)==' constraints.txt > $(TPU_VENV)/constraints.txt
+	$(TPU_VENV)/bin/python -m pip install --quiet --disable-pip-version-check \
+		-r requirements-tpu.txt -r requirements-dev.txt -c $(TPU_VENV)/constraints.txt
+	@touch $@
+
 check: $(READY)  ## Lint, formatting, types
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/ruff format --check .
@@ -67,4 +82,4 @@ torture-short: $(READY)  ## Two of its tests with fewer rounds, about five minut
 	$(PYTHON) torture/run.py --tests rivals kill --rival-rounds 3 --kill-rounds 6
 
 clean:  ## Remove the environment and the demo's results; never your data or runs
-	rm -rf $(VENV) $(KAGGLE) input/demo folds/demo.csv folds/demo.json runs/demo .mypy_cache .ruff_cache .pytest_cache
+	rm -rf $(VENV) $(KAGGLE) $(TPU_VENV) input/demo folds/demo.csv folds/demo.json runs/demo .mypy_cache .ruff_cache .pytest_cache

@@ -152,6 +152,7 @@ RANGES = [
     misspelt("trainer.precision=7"),
     out_of_range("trainer.devices=0", ""),
     out_of_range("trainer.accelerator=abacus", ""),
+    out_of_range("trainer.accelerator=tpu", "(requirements-tpu|none was found)"),
     out_of_range("trainer.accumulate_grad_batches=0", ""),
     out_of_range("trainer.val_check_interval=-1", ""),
     out_of_range("trainer.limit_train_batches=-1", ""),

@@ -9,7 +9,7 @@ from torch import Tensor
 from melanoma.errors import ConfigError, ImageError
 from melanoma.folds.creation import create_folds
 from melanoma.images.datamodule import MelanomaDataModule
-from melanoma.images.dataset import Batch, Draw, DrawSampler, fill_up
+from melanoma.images.dataset import Draw, DrawSampler
 from other_year import other_year
 
 
@@ -143,12 +143,25 @@ def test_all_folds_share_one_cache(
     assert len(list((tmp_path / "cache").iterdir())) == 1
 
 
-def test_a_smaller_batch_is_filled_up_with_its_last_row() -> None:
-    batch: Batch = {"index": torch.tensor([4, 5]), "target": torch.tensor([0.0, 1.0])}
-    assert fill_up(batch, 4)["index"].tolist() == [4, 5, 5, 5]
-    assert fill_up(batch, 4)["target"].tolist() == [0, 1, 1, 1]
-    assert fill_up(batch, 2) is batch
-    assert fill_up(batch, None) is batch
+@pytest.mark.parametrize("stage", ["val", "test"])
+@pytest.mark.parametrize("batch_size", [1, 4, 7, 1000])
+def test_filled_up_batches_are_of_one_size_and_repeat_the_last_photograph(
+    competition: Path, folds_csv: Path, batch_size: int, stage: str
+) -> None:
+    data = data_module(competition, folds_csv, batch_size=batch_size)
+    plain = list(getattr(data, f"{stage}_dataloader")())
+    data.fill_batches = True
+    filled = list(getattr(data, f"{stage}_dataloader")())
+    assert len({len(batch["index"]) for batch in filled}) == 1
+    n_images = len(data.table(stage))  # type: ignore[arg-type]
+    rows = torch.cat([batch["index"] for batch in filled]).tolist()
+    assert rows[:n_images] == list(range(n_images))
+    assert set(rows[n_images:]) <= {n_images - 1}
+    for part, whole in zip(plain, filled, strict=True):
+        n_rows = len(part["index"])
+        for name, tensor in part.items():
+            np.testing.assert_array_equal(whole[name][:n_rows], tensor)
+        assert whole["image"].stride()[1:] == part["image"].stride()[1:]
 
 
 def test_less_data_than_a_batch_is_a_smaller_batch(competition: Path, folds_csv: Path) -> None:

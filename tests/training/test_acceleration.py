@@ -61,7 +61,7 @@ def test_compiling_is_chosen_where_it_pays(
 def test_precision_follows_the_device(
     competition: Path, folds_csv: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    assert choose_precision("tpu") == "bf16-true"
+    assert choose_precision("tpu") == "bf16-mixed"
     for capability, precision in [((8, 0), "bf16-mixed"), ((7, 5), "16-mixed")]:
         monkeypatch.setattr(torch.cuda, "get_device_capability", lambda c=capability: c)
         assert choose_precision("cuda") == precision
@@ -90,7 +90,7 @@ def test_precision_follows_the_device(
 def test_the_device_is_what_lightning_would_take(
     accelerator: str, available: set[str], device: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for name, kind in acceleration._ACCELERATORS.items():
+    for name, kind in acceleration.ACCELERATORS.items():
         there = name in available or name == "cpu"
         monkeypatch.setattr(kind, "is_available", staticmethod(lambda there=there: there))
     assert device_of(accelerator) == device

@@ -93,9 +93,9 @@ def test_steps_differ_from_each_other_and_nothing_else_matters() -> None:
         current_epoch, global_rank = 0, 0
 
     def drawn(seed: int, epoch: int, step: int, rank: int = 0) -> float:
-        place = Place()
+        place, module = Place(), pl.LightningModule()
         place.current_epoch, place.global_rank = epoch, rank
-        StepSeeds(seed).on_train_batch_start(place, None, None, step)  # type: ignore[arg-type]
+        StepSeeds(seed).on_train_batch_start(place, module, None, step)  # type: ignore[arg-type]
         return float(torch.rand(()))
 
     draws = [drawn(0, 0, 0), drawn(1, 0, 0), drawn(0, 1, 0), drawn(0, 0, 1), drawn(0, 0, 0, 1)]

@@ -97,6 +97,8 @@ class MelanomaDataModule(pl.LightningDataModule):
         self.with_diagnoses = with_diagnoses
         self.with_metadata = with_metadata
         self.metadata_statistics: MetadataStatistics | None = None
+        # Decided by the device, before the first loader is made: see `create_loader`.
+        self.fill_batches = False
         self._datasets: dict[Stage, MelanomaDataset] = {}
         self._tables: dict[Stage, pd.DataFrame] = {}
 
@@ -241,4 +243,5 @@ class MelanomaDataModule(pl.LightningDataModule):
             training=stage == "train",
             seed=self.seed,
             weights=self._sampling_weights(stage),
+            fill_batches=self.fill_batches,
         )

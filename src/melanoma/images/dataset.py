@@ -112,22 +112,19 @@ class MelanomaDataset(Dataset[Batch]):
         return int.from_bytes(hashlib.blake2b(text, digest_size=8).digest(), "big")
 
 
-def collate(items: Sequence[Batch]) -> Batch:
-    """Join items to a batch, its photographs channels last as they are: nothing is transposed."""
-    of_rows = [{**item, "image": item["image"].permute(1, 2, 0)} for item in items]
+def collate(items: Sequence[Batch], size: int | None = None) -> Batch:
+    """Join items to a batch, its photographs channels last as they are: nothing is transposed.
+
+    Args:
+        items: One per photograph.
+        size: Of every batch: fewer items are filled up by repeating the last one, which keeps its
+            `index`, by which `gather_outputs` knows it again and counts it once. None leaves them.
+    """
+    filled = [*items, *[items[-1]] * ((size or 0) - len(items))]
+    of_rows = [{**item, "image": item["image"].permute(1, 2, 0)} for item in filled]
     batch: Batch = default_collate(of_rows)
     batch["image"] = batch["image"].permute(0, 3, 1, 2)
     return batch
-
-
-def fill_up(batch: Batch, size: int | None) -> Batch:
-    """Repeat the last row of a smaller batch until it has `size` rows; None leaves it as it is."""
-    n_rows = len(batch["index"])
-    if size is None or n_rows >= size:
-        return batch
-    rows = torch.arange(size, device=batch["index"].device).clamp(max=n_rows - 1)
-    filled = {name: part[rows] for name, part in cast(dict[str, Tensor], batch).items()}
-    return cast(Batch, filled)
 
 
 class DrawSampler(DistributedSampler[Draw]):

@@ -23,6 +23,7 @@ class PredictionDataModule(pl.LightningDataModule):
         image_size_px: Side of the square they are resized to.
         batch_size: Photographs per step and device.
         num_workers: Processes that read them; None for one per core, at most 8.
+        fill_batches: Whether the last batch is filled up, as of `create_loader`.
     """
 
     def __init__(
@@ -31,16 +32,24 @@ class PredictionDataModule(pl.LightningDataModule):
         image_size_px: int,
         batch_size: int,
         num_workers: int | None = None,
+        fill_batches: bool = False,
     ) -> None:
         super().__init__()
         targets = np.full(len(paths), np.nan, dtype=np.float32)
         self.dataset = MelanomaDataset(paths, targets, image_size_px)
         self.batch_size = batch_size
         self.num_workers = default_workers() if num_workers is None else num_workers
+        self.fill_batches = fill_batches
 
     def predict_dataloader(self) -> DataLoader[Batch]:
         """All photographs, each of several devices taking its part."""
-        return create_loader(self.dataset, self.trainer, self.batch_size, self.num_workers)
+        return create_loader(
+            self.dataset,
+            self.trainer,
+            self.batch_size,
+            self.num_workers,
+            fill_batches=self.fill_batches,
+        )
 
 
 def read_test_table(data_dir: Path) -> pd.DataFrame:

@@ -3,6 +3,7 @@
 import gc
 import os
 from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
 import cv2
@@ -57,6 +58,7 @@ def create_loader(
     training: bool = False,
     seed: int = 0,
     weights: npt.NDArray[np.float64] | None = None,
+    fill_batches: bool = False,
 ) -> DataLoader[Batch]:
     """The one way in which loaders are made; fewer photographs than a batch are a smaller batch.
 
@@ -71,6 +73,8 @@ def create_loader(
         training: Whether they are trained on.
         seed: Of the order.
         weights: As of `DrawSampler`.
+        fill_batches: Whether the last batch is filled up to the size of all others, for devices that
+            compile the network for each size they meet (see `collate`).
     """
     sampler = DrawSampler(
         dataset,
@@ -80,16 +84,17 @@ def create_loader(
         seed=seed,
         weights=weights,
     )
+    size = min(batch_size, len(sampler))
     return (ResumableLoader if training else DataLoader)(
         dataset,
-        batch_size=min(batch_size, len(sampler)),
+        batch_size=size,
         sampler=sampler,
         drop_last=training,
         num_workers=num_workers,
         persistent_workers=num_workers > 0,
         pin_memory=torch.cuda.is_available(),
         worker_init_fn=start_worker,
-        collate_fn=collate,
+        collate_fn=partial(collate, size=size) if fill_batches else collate,
     )
 
 

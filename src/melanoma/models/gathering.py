@@ -20,8 +20,8 @@ def gather_outputs(
     Args:
         module: A module attached to a trainer, which knows the other devices.
         outputs: Per batch, tensors of shape (B, ...) by name; `index` (int64) is each row's number
-            in its dataset. Every device has as many rows, because samplers pad; rows that came
-            twice for that reason are kept once.
+            in its dataset. Every device has as many rows, because samplers pad, and batches may be
+            filled up; rows that came twice for these reasons are kept once.
 
     Returns:
         Arrays of shape (n, ...) by name, sorted by `index`, which is among them.

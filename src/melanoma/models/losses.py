@@ -64,6 +64,8 @@ def create_loss(
     chosen = fitting[0] if name == "auto" else name
     if chosen == "focal":
         return partial(sigmoid_focal_loss, alpha=focal_alpha, gamma=focal_gamma, reduction="mean")
+    if chosen == "bce" and positive_weight == 1:
+        return functional.binary_cross_entropy_with_logits  # with nothing to send to the device
     if chosen == "bce":
         return partial(_weighted_bce, positive_weight=positive_weight)
     return functional.cross_entropy

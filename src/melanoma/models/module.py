@@ -10,7 +10,7 @@ from lightning.pytorch.utilities.types import OptimizerLRScheduler
 from torch import Tensor
 
 from melanoma.errors import ConfigError
-from melanoma.images.dataset import Batch, fill_up
+from melanoma.images.dataset import Batch
 from melanoma.metadata import MetadataStatistics
 from melanoma.metrics import auc
 from melanoma.models.backbones import (
@@ -26,6 +26,7 @@ from melanoma.models.network import MelanomaNetwork
 from melanoma.models.optimizers import create_optimizer
 from melanoma.models.schedules import Schedule, ScheduleName
 from melanoma.models.targets import class_probabilities, create_target, smooth
+from melanoma.models.tracing import run_traced
 from melanoma.models.views import Views, symmetric_views
 from melanoma.models.weights import LoadReport, load_weights
 
@@ -132,7 +133,7 @@ class MelanomaModule(pl.LightningModule):
         )
         self.network.set_layout(channels_last is not False)
         self.fused_optimizer = False
-        self.static_batch_size: int | None = None
+        self.capturable_optimizer = False
         self._outputs: list[Outputs] = []
         self.epoch_log_odds: dict[int, float] = {}
 
@@ -147,12 +148,8 @@ class MelanomaModule(pl.LightningModule):
         backbone = self.network.backbone
         return load_weights(backbone, self.hparams["weights"], self.hparams["backbone"])
 
-    def compile_network(self, batch_size: int) -> None:
-        """Have torch.compile make the network's kernels, for batches of this size alone.
-
-        Smaller batches of evaluation are filled up: each other size would be compiled again.
-        """
-        self.static_batch_size = batch_size
+    def compile_network(self) -> None:
+        """Have torch.compile make the network's kernels, anew for each size of a batch."""
         self.network.compile(dynamic=False)
 
     def forward(self, image: Tensor, metadata: Tensor | None = None) -> Tensor:
@@ -211,14 +208,9 @@ class MelanomaModule(pl.LightningModule):
 
         They are the mean over the views of the photograph.
         """
-        full = fill_up(batch, self.static_batch_size)
-        views = symmetric_views(self.network.normalise(full["image"]), self.hparams["views"])
-        probabilities = [
-            torch.sigmoid(self.target.log_odds(self.network(view, full.get("metadata"))))
-            for view in views
-        ]
-        prediction = torch.stack(probabilities).mean(dim=0)
-        return {INDEX: batch["index"], "prediction": prediction[: len(batch["index"])]}
+        views = symmetric_views(self.network.normalise(batch["image"]), self.hparams["views"])
+        probabilities = [self._probability(view, batch.get("metadata")) for view in views]
+        return {INDEX: batch["index"], "prediction": torch.stack(probabilities).mean(dim=0)}
 
     def configure_optimizers(self) -> OptimizerLRScheduler:
         """The optimiser by name, and its schedule."""
@@ -246,18 +238,31 @@ class MelanomaModule(pl.LightningModule):
             self.hparams["weight_decay"],
             self.hparams["layer_decay"],
             self.fused_optimizer,
+            self.capturable_optimizer,
         )
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Let the optimiser go on the way this device does it, not the one that saved its state."""
+        own = {"fused": self.fused_optimizer, "capturable": self.capturable_optimizer}
+        for state in checkpoint.get("optimizer_states", []):
+            for group in state["param_groups"]:
+                group.update({name: on for name, on in own.items() if name in group})
+
+    def _probability(self, pixels: Tensor, metadata: Tensor | None) -> Tensor:
+        run_traced(pixels.device)
+        probability = torch.sigmoid(self.target.log_odds(self.network(pixels, metadata)))
+        run_traced(pixels.device)
+        return probability
 
     def _mixing_key(self, batch_idx: int) -> int:
         place = (self.hparams["seed"], self.current_epoch, batch_idx, self.global_rank)
         return int(np.random.SeedSequence(place).generate_state(1)[0])
 
     def _evaluate(self, batch: Batch) -> Outputs:
-        full = fill_up(batch, self.static_batch_size)
-        logits = self.network(self.network.normalise(full["image"]), full.get("metadata"))
+        logits = self.network(self.network.normalise(batch["image"]), batch.get("metadata"))
         return {
             INDEX: batch["index"],
-            "logits": logits[: len(batch["index"])],
+            "logits": logits,
             "class": self.target.classes(batch),
             "target": batch["target"],
         }
@@ -277,9 +282,10 @@ class MelanomaModule(pl.LightningModule):
         # no AUC to tell.
         defined = np.isfinite(log_odds).all() and 0 < targets.sum() < targets.size
         score = auc(targets, log_odds) if defined else math.nan
-        # All devices have gathered the same; `sync_dist` takes the mean of equal numbers.
-        self.log(f"{stage}_loss", loss, sync_dist=True)
-        self.log(f"{stage}_auc", score, prog_bar=True, sync_dist=True)
+        # All devices have gathered the same, so that there is no mean to take; and what lies on the
+        # processor, callbacks compare and write without a word to the device.
+        self.log(f"{stage}_loss", loss)
+        self.log(f"{stage}_auc", torch.tensor(score), prog_bar=True)
 
 
 def _n_metadata(metadata: bool, statistics: dict[str, Any] | None) -> int:

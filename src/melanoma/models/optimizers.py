@@ -30,6 +30,7 @@ def create_optimizer(
     weight_decay: float,
     layer_decay: float | None,
     fused: bool = False,
+    capturable: bool = False,
 ) -> torch.optim.Optimizer:
     """Make an optimiser of all parameters that are to be learnt, each in one group.
 
@@ -46,6 +47,7 @@ def create_optimizer(
             that of the layer above times this. None for the same rate everywhere. Bao et al.,
             "BEiT", ICLR 2022.
         fused: Whether all parameters are updated in one kernel, where the optimiser has one.
+        capturable: Whether the optimiser keeps the number of its steps on the device, where it can.
 
     Raises:
         ConfigError: If there is no such optimiser, or a setting is out of its range.
@@ -68,14 +70,18 @@ def create_optimizer(
     for group in groups:
         group["lr"] = learning_rate * group.pop("lr_scale", 1.0)
     optimizer: torch.optim.Optimizer = create_optimizer_v2(
-        groups, opt=name, lr=learning_rate, weight_decay=weight_decay, **_fusion(name, fused)
+        groups,
+        opt=name,
+        lr=learning_rate,
+        weight_decay=weight_decay,
+        **_switches(name, fused=fused, capturable=capturable),
     )
     return optimizer
 
 
-def _fusion(name: str, fused: bool) -> dict[str, bool]:
-    made = get_optimizer_class(name, bind_defaults=False)
-    return {"fused": True} if fused and "fused" in signature(made).parameters else {}
+def _switches(name: str, **wanted: bool) -> dict[str, bool]:
+    known = signature(get_optimizer_class(name, bind_defaults=False)).parameters
+    return {switch: True for switch, is_on in wanted.items() if is_on and switch in known}
 
 
 def _backbone_groups(backbone: Backbone, weight_decay: float, layer_decay: float | None) -> Groups:

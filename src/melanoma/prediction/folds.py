@@ -15,7 +15,7 @@ from melanoma.images.prediction_datamodule import (
 )
 from melanoma.prediction.memory import peak_memory_text
 from melanoma.prediction.networks import load_ensemble
-from melanoma.prediction.one_pass import choose_batch_size, create_trainer, predict
+from melanoma.prediction.one_pass import choose_batch_size, create_trainer, device_for, predict
 from melanoma.run_folder import FoldFolder, RunFolder
 from melanoma.run_locks import hold_folds
 from melanoma.tables import IMAGE_NAME, test_csv
@@ -112,7 +112,13 @@ def _predict(
     tables = PredictionTables([(run.fold(number).test_csv, rows) for number in folds])
     trainer = create_trainer(config, tables)
     size = batch_size or choose_batch_size(config, ensemble, trainer)
-    data = PredictionDataModule(paths, config.data["image_size"], size, config.data["num_workers"])
+    data = PredictionDataModule(
+        paths,
+        config.data["image_size"],
+        size,
+        config.data["num_workers"],
+        fill_batches=device_for(trainer).type == "xla",
+    )
     started = time.monotonic()
     predict(trainer, ensemble, data)
     seconds = time.monotonic() - started
@@ -120,7 +126,7 @@ def _predict(
         return None
     for number in folds:
         _record(run.fold(number), test_csv(folder))
-    peak = peak_memory_text(trainer.strategy.root_device, data.num_workers)
+    peak = peak_memory_text(device_for(trainer), data.num_workers)
     return FoldPredictions(folds, len(paths), config.model["views"], size, seconds, peak)
 
 

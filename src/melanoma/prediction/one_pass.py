@@ -17,9 +17,11 @@ from melanoma.prediction.memory import (
     free_bytes,
     wanted_batch_size,
 )
-from melanoma.training.acceleration import precision_of
+from melanoma.training.acceleration import device_of, with_precision
+from melanoma.training.accelerators import check_accelerator
 from melanoma.training.callbacks import PredictionTables
 from melanoma.training.config import RunConfig
+from melanoma.training.xla import leave_one_host_topology
 
 # What prediction shares with training, on one machine; all else about its Trainer is decided here.
 _OF_THE_MACHINE = [
@@ -36,10 +38,11 @@ def create_trainer(config: RunConfig, tables: PredictionTables) -> pl.Trainer:
     """
     shown = config.trainer["enable_progress_bar"]
     machine = {name: config.trainer[name] for name in _OF_THE_MACHINE}
-    machine["precision"] = precision_of(machine)
+    check_accelerator(machine, prefix="--")
+    leave_one_host_topology(machine)
     try:
         return pl.Trainer(
-            **machine,
+            **with_precision(machine),
             callbacks=[tables],
             logger=False,
             enable_checkpointing=False,
@@ -54,9 +57,15 @@ def create_trainer(config: RunConfig, tables: PredictionTables) -> pl.Trainer:
         ) from error
 
 
+def device_for(trainer: pl.Trainer) -> torch.device:
+    """The device of a Trainer, or of the first of several processes that it will start on a TPU."""
+    is_tpu = device_of(trainer.accelerator) == "tpu"
+    return torch.device("xla") if is_tpu else trainer.strategy.root_device
+
+
 def choose_batch_size(config: RunConfig, ensemble: FoldEnsemble, trainer: pl.Trainer) -> int:
     """Photographs per step and device; a line is printed where little free memory makes it smaller."""
-    device = trainer.strategy.root_device
+    device = device_for(trainer)
     backbone = cast(MelanomaModule, ensemble.members[0]).network.backbone
     size_px = config.data["image_size"]
     photograph_bytes = bytes_per_photograph(backbone, size_px)

@@ -23,11 +23,13 @@ from torch import nn
 from melanoma.errors import ConfigError
 from melanoma.images.datamodule import MelanomaDataModule
 from melanoma.models.module import MelanomaModule
+from melanoma.training.checkpoint_io import as_list
 from melanoma.training.config import RunConfig
+from melanoma.training.xla import XLAMixedPrecision
 
 Device = Literal["cpu", "cuda", "mps", "tpu"]
 
-_ACCELERATORS: dict[Device, type[Accelerator]] = {
+ACCELERATORS: dict[Device, type[Accelerator]] = {
     "tpu": XLAAccelerator,
     "mps": MPSAccelerator,
     "cuda": CUDAAccelerator,
@@ -61,7 +63,7 @@ class Acceleration:
 
 def device_of(accelerator: str | Accelerator | None) -> Device:
     """The kind of device that Lightning's `accelerator` option comes to on this machine."""
-    for device, kind in _ACCELERATORS.items():
+    for device, kind in ACCELERATORS.items():
         if isinstance(accelerator, kind) or accelerator == device:
             return device
         is_any = accelerator in (None, "auto") or (accelerator == "gpu" and device != "tpu")
@@ -77,6 +79,15 @@ def precision_of(options: dict[str, Any]) -> Any:
     return choose_precision(device_of(options.get("accelerator")))
 
 
+def with_precision(options: dict[str, Any]) -> dict[str, Any]:
+    """A Trainer's options with the precision that the user or the rule has chosen."""
+    precision = precision_of(options)
+    if precision == "bf16-mixed" and device_of(options.get("accelerator")) == "tpu":
+        plugins = [*as_list(options.get("plugins")), XLAMixedPrecision()]
+        return {**options, "precision": None, "plugins": plugins}
+    return {**options, "precision": precision}
+
+
 def choose_precision(device: Device) -> str:
     """The precision where the user names none.
 
@@ -84,7 +95,7 @@ def choose_precision(device: Device) -> str:
     on GPUs without it, such as the T4, float16.
     """
     if device == "tpu":
-        return "bf16-true"
+        return "bf16-mixed"
     if device == "cuda":
         return "bf16-mixed" if torch.cuda.get_device_capability() >= (8, 0) else "16-mixed"
     return "bf16-mixed" if device == "cpu" and _processor_multiplies_bf16() else "32-true"
@@ -116,10 +127,11 @@ def accelerate(
     )
     module.network.set_layout(chosen.channels_last)
     module.fused_optimizer = chosen.fused
+    # Else its step count stays on the processor, and its factors are sent at every step.
+    module.capturable_optimizer = device == "tpu"
+    data.fill_batches = chosen.compiled or device == "tpu"
     if chosen.compiled:
-        module.compile_network(data.batch_size)
-    elif device == "tpu":
-        module.static_batch_size = data.batch_size
+        module.compile_network()
     return chosen
 
 

@@ -3,7 +3,7 @@
 import io
 import os
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import torch
 from lightning.pytorch.plugins.io import CheckpointIO, TorchCheckpointIO
@@ -27,16 +27,27 @@ class AtomicCheckpointIO(TorchCheckpointIO):
             MelanomaError: If it cannot be written, with the bytes needed and free.
         """
         content = io.BytesIO()  # as Lightning does: only so are the bytes known before
-        torch.save(checkpoint, content)
+        self.write_content(checkpoint, content)
         view = content.getbuffer()
         write_atomically(Path(path), lambda temporary: _write_to_disk(temporary, view), len(view))
 
+    def write_content(self, checkpoint: dict[str, Any], file: BinaryIO) -> None:
+        """Write the bytes of a checkpoint."""
+        torch.save(checkpoint, file)
 
-def with_atomic_checkpoints(plugins: Any) -> list[Any]:
-    """The user's Trainer plugins, and this one where none of them writes checkpoints."""
-    listed = plugins if isinstance(plugins, list) else [plugins] if plugins else []
+
+def with_atomic_checkpoints(
+    plugins: Any, writer: type[AtomicCheckpointIO] = AtomicCheckpointIO
+) -> list[Any]:
+    """The user's Trainer plugins, and this writer where none of them writes checkpoints."""
+    listed = as_list(plugins)
     writes = any(isinstance(plugin, CheckpointIO) for plugin in listed)
-    return listed if writes else [*listed, AtomicCheckpointIO()]
+    return listed if writes else [*listed, writer()]
+
+
+def as_list(plugins: Any) -> list[Any]:
+    """An option that Lightning takes as one, several or none."""
+    return plugins if isinstance(plugins, list) else [plugins] if plugins else []
 
 
 def _write_to_disk(path: Path, content: memoryview) -> None:

@@ -15,6 +15,7 @@ from melanoma.models.weights import check_weights
 from melanoma.run_folder import RunFolder
 from melanoma.run_locks import hold_call
 from melanoma.tables import FOLD, test_csv, train_csv
+from melanoma.training.accelerators import check_accelerator, check_switches
 from melanoma.training.budget import TimeBudget
 from melanoma.training.config import RunConfig
 from melanoma.training.disk_budget import keep_within
@@ -57,6 +58,8 @@ def train_folds(config: RunConfig) -> Path | None:
     run = RunFolder(config.run_dir)
     asked = parse_folds(config)
     _check_launcher(config, asked)
+    check_accelerator(config.trainer)
+    check_switches(config.trainer, config.model)
     shares = divide_machine(config, len(asked))
     check_inputs(config, asked[0])
     if not is_first_process():

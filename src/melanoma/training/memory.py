@@ -36,4 +36,5 @@ def memory_explained(config: RunConfig) -> Iterator[None]:
 
 def _is_out_of_memory(error: BaseException) -> bool:
     kinds = (torch.OutOfMemoryError, MemoryError)
-    return isinstance(error, kinds) or "can't allocate memory" in str(error)
+    words = ("can't allocate memory", "RESOURCE_EXHAUSTED")  # of a processor, of a TPU
+    return isinstance(error, kinds) or any(word in str(error) for word in words)

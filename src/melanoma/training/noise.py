@@ -14,8 +14,14 @@ _SILENCED = [
     r"Precision .* is not supported by the model summary",
     # Our sampler pads as Lightning's would, and repeated rows are dropped where they are gathered.
     r"Using `DistributedSampler` with the dataloaders",
+    # The scores of a fold are computed from what all devices have gathered: equal on each.
+    r"It is recommended to use `self.log\('(val|test)_",
     # Lightning's own way of gathering.
     r"torch.distributed.nn.functional.all_gather is deprecated",
+    # Lightning's own use of torch_xla.
+    r"Use torch_xla\.\w+ instead",
+    # The first line of a fold's log says what is used.
+    r"(GPU|TPU) available but not used",
     # On a machine with few cores more workers than we start would not help.
     r"The '.*_dataloader' does not have many workers",
     # The first step under 16-bit precision may be skipped by the gradient scaler: torch's own note.

@@ -24,7 +24,15 @@ from melanoma.tables import sample_submission_csv, test_csv
 from melanoma.training.config import RunConfig
 
 _PACKAGES = (
-    *("torch", "torchvision", "lightning", "timm", "albumentations", "opencv-python-headless"),
+    *(
+        "torch",
+        "torch_xla",
+        "torchvision",
+        "lightning",
+        "timm",
+        "albumentations",
+        "opencv-python-headless",
+    ),
     *("numpy", "pandas", "pillow", "scikit-learn"),
 )
 _PROCESSORS = Path("/proc/cpuinfo")

@@ -8,6 +8,7 @@ import torch
 from lightning.pytorch.callbacks import Callback
 
 from melanoma.images.workers import ResumableLoader
+from melanoma.training.xla import seed_device
 
 
 class StepSeeds(Callback):
@@ -28,7 +29,10 @@ class StepSeeds(Callback):
     ) -> None:
         """Seed the step."""
         place = (self.seed, trainer.current_epoch, batch_idx, trainer.global_rank)
-        torch.manual_seed(int(np.random.SeedSequence(place).generate_state(1, np.uint64)[0] >> 1))
+        seed = int(np.random.SeedSequence(place).generate_state(1, np.uint64)[0] >> 1)
+        torch.manual_seed(seed)
+        if pl_module.device.type == "xla":
+            seed_device(pl_module.device, seed)
 
 
 class PlaceInEpoch(Callback):

@@ -110,6 +110,7 @@ class FiniteLoss(Callback):
     def __init__(self, last_checkpoint: Path, title: str) -> None:
         self.last_checkpoint = last_checkpoint
         self.title = title
+        self._step: Tensor | None = None
         self._first_bad: Tensor | None = None
 
     def on_train_batch_end(
@@ -128,11 +129,13 @@ class FiniteLoss(Callback):
         loss = outputs["loss"] if isinstance(outputs, Mapping) else outputs
         if loss is None:
             return
-        step = torch.full((), batch_idx, device=loss.device)
-        none = torch.full((), -1, device=loss.device)
-        first = none if self._first_bad is None else self._first_bad
-        is_first = ~torch.isfinite(loss.detach()) & (first < 0)
-        self._first_bad = torch.where(is_first, step, first)
+        if self._step is None or self._first_bad is None:
+            self._step = torch.full((), batch_idx, device=loss.device)
+            self._first_bad = torch.full((), -1, device=loss.device)
+        is_first = ~torch.isfinite(loss.detach()) & (self._first_bad < 0)
+        self._first_bad = torch.where(is_first, self._step, self._first_bad)
+        # Counted on the device: a number of ours would be sent to it at every step.
+        self._step = self._step + 1
         if (batch_idx + 1) % _LOOK_EVERY_STEPS == 0:
             self.check(trainer)
 
@@ -142,7 +145,7 @@ class FiniteLoss(Callback):
 
     def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Count steps from the start of the epoch."""
-        self._first_bad = None
+        self._step = self._first_bad = None
 
     def on_save_checkpoint(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, checkpoint: dict[str, Any]

@@ -1,6 +1,7 @@
 """The Lightning Trainer of a fold: the user's options, and what the contract needs beside them."""
 
 import sys
+import warnings
 from typing import Any
 
 import lightning.pytorch as pl
@@ -8,7 +9,6 @@ import pandas as pd
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch.callbacks import (
     Callback,
-    EMAWeightAveraging,
     LearningRateMonitor,
     ModelCheckpoint,
 )
@@ -17,14 +17,21 @@ from melanoma.errors import ConfigError
 from melanoma.images.datamodule import MelanomaDataModule
 from melanoma.run_folder import FoldFolder, RunFolder
 from melanoma.tables import FOLD, IMAGE_NAME, PATIENT_ID, TARGET, patients_of
-from melanoma.training.acceleration import device_of, precision_of
+from melanoma.training.acceleration import device_of, precision_of, with_precision
+from melanoma.training.averaging import DeviceAveraging
 from melanoma.training.callbacks import EpochTable, PredictionTables
-from melanoma.training.checkpoint_io import with_atomic_checkpoints
+from melanoma.training.checkpoint_io import AtomicCheckpointIO, with_atomic_checkpoints
 from melanoma.training.config import RunConfig
 from melanoma.training.loggers import create_loggers
+from melanoma.training.noise import silence_known_noise
 from melanoma.training.photographs import ValidationPhotographs
 from melanoma.training.seeds import PlaceInEpoch, StepSeeds
 from melanoma.training.stopping import FiniteLoss, ResumableEarlyStopping, StopInTime
+from melanoma.training.xla import (
+    AtomicXLACheckpointIO,
+    StepsOnXLA,
+    leave_one_host_topology,
+)
 
 MONITORED = "val_auc"
 
@@ -52,9 +59,13 @@ def create_trainer(
         FiniteLoss(folder.last_checkpoint, f"fold {fold}"),
         StopInTime(folder.last_checkpoint, deadline, f"fold {fold}"),
     ]
-    options["precision"] = precision_of(options)
-    if device_of(options.get("accelerator")) != "tpu":  # whose checkpoints torch_xla writes
-        options["plugins"] = with_atomic_checkpoints(options.get("plugins"))
+    options = with_precision(options)
+    writer = AtomicCheckpointIO
+    if device_of(options.get("accelerator")) == "tpu":
+        writer = AtomicXLACheckpointIO
+        options["callbacks"].append(StepsOnXLA())
+        leave_one_host_topology(options)
+    options["plugins"] = with_atomic_checkpoints(options.get("plugins"), writer)
     if options.get("enable_progress_bar") is None:
         # In a file a bar is a mess; a line per epoch is printed anyway.
         options["enable_progress_bar"] = sys.stdout.isatty()
@@ -77,14 +88,27 @@ def check_trainer(config: RunConfig) -> None:
             "Give --trainer.max_epochs or --trainer.max_steps."
         )
     quiet = {"logger": False, "enable_progress_bar": False, "enable_model_summary": False}
-    precision = precision_of(config.trainer)
+    options = {**config.trainer, **quiet, "callbacks": None}
     try:
-        pl.Trainer(**{**config.trainer, **quiet, "callbacks": None, "precision": precision})
+        with warnings.catch_warnings():
+            silence_known_noise()
+            pl.Trainer(**(options | _harmless_device(options)))
     except (MisconfigurationException, ValueError, TypeError) as error:
         given = ", ".join(f"--trainer.{name}" for name in config.trainer if name in str(error))
         raise ConfigError(
             f"{given or '--trainer'}: {error} Change that option, or leave it out."
         ) from error
+
+
+def _harmless_device(options: dict[str, Any]) -> dict[str, Any]:
+    """What a Trainer is tried with: its own device, but no TPU.
+
+    Lightning starts the cores with the Trainer, and they are given to one process: a fold's own.
+    """
+    if device_of(options.get("accelerator")) != "tpu":
+        return {"precision": precision_of(options)}
+    own = {"accelerator": "cpu", "devices": 1, "strategy": "auto"}
+    return {**own, "precision": "32-true", "plugins": None}
 
 
 def _callbacks(
@@ -114,7 +138,7 @@ def _callbacks(
     if config.checkpoint_every_n_steps is not None:
         callbacks.append(_last_checkpoints(folder, config.checkpoint_every_n_steps))
     if ema_decay is not None:
-        callbacks.append(EMAWeightAveraging(decay=ema_decay))
+        callbacks.append(DeviceAveraging(decay=ema_decay))
     if config.photographs:
         pictures = folder.path / "photographs"
         callbacks.append(

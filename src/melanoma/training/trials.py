@@ -11,7 +11,8 @@ from melanoma.errors import ConfigError, RunError
 from melanoma.files import write_atomically
 from melanoma.images.datamodule import MelanomaDataModule
 from melanoma.models.module import MelanomaModule
-from melanoma.training.acceleration import device_of, precision_of
+from melanoma.training.acceleration import device_of, with_precision
+from melanoma.training.accelerators import check_accelerator
 from melanoma.training.config import RunConfig
 from melanoma.training.noise import silence_known_noise
 
@@ -82,6 +83,7 @@ def _prepare(
     config: RunConfig, fold: int, **asked: Any
 ) -> tuple[Tuner, MelanomaDataModule, MelanomaModule]:
     """What is tried, as training would have it, in a Trainer that leaves nothing."""
+    check_accelerator(config.trainer)
     silence_known_noise()
     pl.seed_everything(config.seed, workers=True, verbose=False)
     data = config.data_module(fold)
@@ -89,6 +91,6 @@ def _prepare(
     data.setup()
     config.run_dir.mkdir(parents=True, exist_ok=True)
     quiet = {"enable_checkpointing": False, "enable_model_summary": False, "logger": False}
-    options = {**config.trainer, "precision": precision_of(config.trainer), **quiet, **asked}
+    options = {**with_precision(config.trainer), **quiet, **asked}
     trainer = pl.Trainer(**{**options, "default_root_dir": str(config.run_dir)})
     return Tuner(trainer), data, config.module(data)
