@@ -1,6 +1,6 @@
 # Every target does its own set-up: `make demo` and `make test` are all a fresh clone needs.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-kernel test-tpu check format bench torture torture-short clean
+.PHONY: help setup demo test test-kernel test-tpu test-report check format bench torture torture-short clean
 
 VENV := .venv
 PYTHON := $(VENV)/bin/python
@@ -58,6 +58,9 @@ $(TPU_READY): requirements.txt requirements-dev.txt requirements-tpu.txt constra
 		-r requirements-tpu.txt -r requirements-dev.txt -c $(TPU_VENV)/constraints.txt
 	@touch $@
 
+test-report: $(READY)  ## Open reports in a headless Chromium (a package of the distribution's)
+	OMP_NUM_THREADS=1 $(PYTHON) -m pytest tests/report/test_browser.py -rs
+
 check: $(READY)  ## Lint, formatting, types
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/ruff format --check .
@@ -74,6 +77,7 @@ bench: $(READY)  ## Measure speed side by side; needs ../shared/data, takes abou
 	$(PYTHON) benchmarks/parallel.py
 	$(PYTHON) benchmarks/start.py
 	$(PYTHON) benchmarks/memory.py
+	$(PYTHON) benchmarks/report.py
 
 torture: $(READY)  ## Kill it, fill its disk, feed it rubbish; up to an hour and a half, see docs/reliability.md
 	$(PYTHON) torture/run.py

@@ -6,6 +6,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "src"))
 
 from melanoma.command_line import script
+from melanoma.report.closing import close_run
 from melanoma.training.config import parse_config
 from melanoma.training.launch import parse_folds, train_folds
 from melanoma.training.trials import find_batch_size, find_learning_rate
@@ -20,6 +21,7 @@ def main(arguments: list[str]) -> None:
     elif config.find_batch_size:
         print(f"suggested --data.batch_size {find_batch_size(config, parse_folds(config)[0])}")
     elif run_dir := train_folds(config):
+        close_run(run_dir)
         print(run_dir)
 
 

@@ -40,6 +40,9 @@ OWNERS = {
     "kaggle": {"kaggle/client.py"},
     "kagglesdk": {"kaggle/client.py"},
     "requests": {"kaggle/client.py", "kaggle/transport.py"},
+    "plotly": {"report/drawing.py", "report/page.py"},
+    "jinja2": {"report/page.py"},
+    "captum": {"report/attention.py"},
 }
 MODULES = sorted(path for path in SOURCE.rglob("*.py") if path != SOURCE / "__init__.py")
 
@@ -74,7 +77,7 @@ def test_each_heavy_library_has_its_doors(path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "script", ["create_folds", "build_submission", "prepare_images", "verify_run"]
+    "script", ["create_folds", "build_submission", "prepare_images", "report", "verify_run"]
 )
 def test_light_scripts_never_load_torch(script: str) -> None:
     code = (

@@ -28,6 +28,7 @@ TRAIN_AGAIN = ("train_folds", *TINY, f"--run-dir={RUN}")
 SHOW = ("show_batch", *TINY, "--run-dir=runs/new", "--output=new/batch.png")
 PREDICT = ("predict_folds", f"--run-dir={RUN}")
 BUILD = ("build_submission", f"--run-dir={RUN}")
+REPORT = ("report", f"--run-dir={RUN}")
 PREPARE = (
     *("prepare_images", f"--data-dir={DATA}", "--output-dir=new/copies"),
     *("--size=16", "--num-workers=1"),

@@ -12,6 +12,7 @@ from bad_input.case import (
     DATA,
     FORM_CSV,
     PREDICT,
+    REPORT,
     RUN,
     TEST_CSV,
     TEST_PHOTOGRAPH,
@@ -291,4 +292,31 @@ SUBMITTING = [
     ),
 ]
 
-CASES = [*WEIGHTS, *PREDICTING, *TRAINING, *SUBMITTING]
+REPORTING = [
+    Case("nothing to report on", ("report",), r"no run to report on\. Give --run-dir"),
+    Case(
+        "no run to report on", ("report", f"--run-dir={DATA}"), r"input/tiny: no run folder.*Give"
+    ),
+    Case(
+        "a run twice in a report", ("report", "--run-dir", str(RUN), str(RUN)), "given twice.*Give"
+    ),
+    Case(
+        "a report that is no page",
+        (*REPORT, "--output=report.txt"),
+        r"--output report\.txt: a report is an \.html file\. Give",
+    ),
+    Case(
+        "no fold to report on is finished",
+        REPORT,
+        r"runs/tiny: no fold is finished.*Train with",
+        both(is_gone(RUN / "fold_0/done.json"), is_gone(FOLD / "done.json")),
+    ),
+    Case(
+        "oof.csv to report on is cut",
+        (*REPORT, "--text"),
+        r"fold_1/oof\.csv: .*Train that fold again",
+        cut(FOLD / "oof.csv"),
+    ),
+]
+
+CASES = [*WEIGHTS, *PREDICTING, *TRAINING, *SUBMITTING, *REPORTING]

@@ -58,7 +58,7 @@ def read_runs(
         train = tables[made_from]
         if allow_missing_folds:
             train = _of_finished_folds(run, train)
-        sources.append(_read_run(run, train, forms[folder], folder))
+        sources.append(read_run(run, train, forms[folder], folder))
     return sources
 
 
@@ -72,13 +72,30 @@ def _of_finished_folds(run: RunFolder, train: pd.DataFrame) -> pd.DataFrame:
     return finished
 
 
-def _read_run(
-    run: RunFolder, train: pd.DataFrame, form: pd.DataFrame | None, data_dir: Path
+def read_run(
+    run: RunFolder,
+    train: pd.DataFrame,
+    form: pd.DataFrame | None,
+    data_dir: Path,
+    with_test: bool = True,
 ) -> Source:
+    """Read the predictions of one run.
+
+    Args:
+        run: All folds in `train` are finished.
+        train: As `read_folds` gives it.
+        form: The form of a submission; None where there is none.
+        data_dir: The competition folder.
+        with_test: Whether test predictions are read.
+
+    Raises:
+        RunError, TableError: As `read_runs`.
+    """
     oof = read_oof(run, train)
     folds = [run.fold(int(number)) for number in sorted(train[FOLD].unique())]
     oof_files = [fold.oof_csv for fold in folds]
-    test_files = _test_files(run, [fold.test_csv for fold in folds], data_dir)
+    paths = [fold.test_csv for fold in folds]
+    test_files = _test_files(run, paths, data_dir) if with_test else []
     if not test_files:
         return Source(run.path, oof, files=tuple(oof_files), data_dir=data_dir)
     if form is None:

@@ -104,6 +104,8 @@ def judge_folds(
 
 def _share_floor(factor: "pd.Series[str]", fold: npt.NDArray[np.int64], group: Groups) -> float:
     n_folds = len(np.unique(fold))
+    if n_folds < 2:
+        return 0.0
     counts = pd.DataFrame({"value": factor.to_numpy(), "group": group}).groupby("value")["group"]
     per_group = counts.value_counts()
     largest = per_group.groupby("value").max()

@@ -31,6 +31,8 @@ _ENTRIES: dict[Mode, tuple[str, ...]] = {
     "predict": ("scripts/predict_folds.py", "scripts/build_submission.py", *_WORKERS[1:]),
     "ensemble": ("scripts/build_submission.py",),
 }
+# Imported where a TPU is used alone; the TPU image has it, beside the torch that belongs to it.
+_OF_TPU_IMAGE = {"torch_xla"}
 # Imported by another package on our behalf.
 _UNSEEN = {"tensorboard": "lightning"}
 # Kaggle's, so that the list is the same wherever it is made.
@@ -87,10 +89,11 @@ def compute_requirements(root: Path) -> str:
 def _distributions(packages: Iterable[str]) -> set[str]:
     """The distributions that hold packages: PIL is of pillow."""
     known = importlib.metadata.packages_distributions()
-    missing = sorted(name for name in packages if name not in known)
+    to_find = set(packages) - _OF_TPU_IMAGE
+    missing = sorted(to_find - known.keys())
     if missing:
         raise ConfigError(f"{', '.join(missing)}: imported, but not installed. Run make setup.")
-    found = {canonicalize_name(known[name][0]) for name in packages}
+    found = {canonicalize_name(known[name][0]) for name in to_find}
     return found | {unseen for unseen, by in _UNSEEN.items() if by in found}
 
 

@@ -3,7 +3,7 @@
 import numpy as np
 import numpy.typing as npt
 
-from melanoma.metrics.checks import Flags, Floats, as_scored
+from melanoma.metrics.checks import Codes, Flags, Floats, as_scored
 from melanoma.metrics.ranks import average_ranks
 
 
@@ -56,10 +56,30 @@ def calibration_error(
     0.375
     """
     positive, scores = _as_probabilities(targets, predictions)
+    bins = calibration_bins(scores, n_bins)
+    return float(np.abs(np.bincount(bins, weights=scores - positive)).sum() / scores.size)
+
+
+def calibration_bins(predictions: Floats, n_bins: int = 10) -> Codes:
+    """The bin of each prediction, the lowest first: of equal count, but equal ones share one.
+
+    Args:
+        predictions: Shape (n,), finite.
+        n_bins: At least 1; where predictions are equal, some of them may be empty.
+
+    Returns:
+        Shape (n,), from 0 to n_bins - 1.
+
+    Raises:
+        ValueError: If there is no bin.
+
+    >>> calibration_bins(np.array([0.1, 0.4, 0.4, 0.9]), n_bins=2).tolist()
+    [0, 1, 1, 1]
+    """
     if n_bins < 1:
         raise ValueError(f"n_bins {n_bins} must be at least 1")
-    bins = ((average_ranks(scores) - 0.5) / scores.size * n_bins).astype(np.int64)
-    return float(np.abs(np.bincount(bins, weights=scores - positive)).sum() / scores.size)
+    bins: Codes = ((average_ranks(predictions) - 0.5) / predictions.size * n_bins).astype(np.int64)
+    return bins
 
 
 def _as_probabilities(targets: npt.ArrayLike, predictions: npt.ArrayLike) -> tuple[Flags, Floats]:

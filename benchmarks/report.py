@@ -1,0 +1,126 @@
+"""Time and memory of report.py on runs of the size of SIIM-ISIC 2020, beside the limits.
+
+Simulated runs are written to a temporary folder as training leaves them, with metadata, the
+images.csv of prepared copies, and one small photograph under 33,126 names. The report is made in a
+process of its own: what is measured is the whole command, its start-up included. There are no
+networks, so that Grad-CAM is left out; its cost depends on the network and 18 photographs alone.
+"""
+
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path[:0] = [str(ROOT / "src"), str(ROOT / "benchmarks")]
+
+import numpy as np  # noqa: E402
+import pandas as pd  # noqa: E402
+from jsonargparse import ArgumentParser  # noqa: E402
+from PIL import Image  # noqa: E402
+
+from ensemble import N_TRAIN, write_runs  # noqa: E402
+from melanoma.command_line import script  # noqa: E402
+from melanoma.images.index import copy_path, images_csv  # noqa: E402
+
+SCRIPT = ROOT / "scripts" / "report.py"
+MOST_SECONDS, MOST_MB, MOST_FILE_MB = 30, 2000, 15
+N_EPOCHS = 15
+
+
+def measure_reports(n_runs: list[int] | None = None, n_threads: int = 2) -> None:
+    """Print seconds, peak memory and size of the file, each as a share of its limit too.
+
+    Args:
+        n_runs: Of how many runs the reports are; by default 1 and 4.
+        n_threads: Of numpy's linear algebra.
+    """
+    numbers = n_runs or [1, 4]
+    with tempfile.TemporaryDirectory() as folder:
+        run_dirs = write_runs(Path(folder), max(numbers))
+        complete(Path(folder), run_dirs)
+        print(
+            f"{'runs':>5} {'seconds':>8} {'of limit':>9} {'peak_mb':>8} {'of limit':>9} {'file_mb':>8}"
+        )
+        for number in numbers:
+            output = Path(folder) / f"report_{number}.html"
+            seconds, peak_mb = measure(run_dirs[:number], output, n_threads)
+            file_mb = output.stat().st_size / 1e6
+            time_used, memory_used = seconds / MOST_SECONDS, peak_mb / MOST_MB
+            shares = f"{seconds:8.1f} {time_used:9.2f} {peak_mb:8d} {memory_used:9.2f}"
+            print(f"{number:5d} {shares} {file_mb:8.1f}", flush=True)
+            if seconds > MOST_SECONDS or peak_mb > MOST_MB or file_mb > MOST_FILE_MB:
+                raise SystemExit("over the limit")
+
+
+def measure(run_dirs: list[Path], output: Path, n_threads: int) -> tuple[float, int]:
+    """Make one report: the seconds it took, and its peak memory in MB."""
+    command = [sys.executable, str(SCRIPT), "--run-dir", *map(str, run_dirs)]
+    command += ["--output", str(output), "--grad-cam", "false"]
+    environment = os.environ | {"OMP_NUM_THREADS": str(n_threads)}
+    start = time.perf_counter()
+    child = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL)  # noqa: S603
+    _, status, usage = os.wait4(child.pid, 0)
+    seconds = time.perf_counter() - start
+    if status:
+        raise SystemExit(f"{' '.join(command[:2])} failed with status {status}")
+    return seconds, usage.ru_maxrss // 1024  # kB on Linux
+
+
+def complete(folder: Path, run_dirs: list[Path]) -> None:
+    """Add what a report looks at and a blend does not."""
+    random = np.random.default_rng(1)
+    competition = folder / "competition"
+    train = pd.read_csv(competition / "train.csv")
+    train["sex"] = random.choice(["male", "female"], N_TRAIN)
+    train["age_approx"] = random.integers(3, 18, N_TRAIN) * 5.0
+    train["anatom_site_general_challenge"] = random.choice(
+        ["torso", "head/neck", "lower extremity", "upper extremity", "palms/soles"], N_TRAIN
+    )
+    train.to_csv(competition / "train.csv", index=False)
+    write_photographs(competition, train["image_name"], random)
+    for run in run_dirs:
+        for fold in run.glob("fold_*"):
+            epochs = pd.DataFrame({"epoch": range(N_EPOCHS), "learning_rate": 1e-3})
+            for name in ("train_loss", "val_loss", "val_auc"):
+                epochs[name] = random.random(N_EPOCHS)
+            epochs.to_csv(fold / "metrics.csv", index=False)
+            (fold / "done.json").write_text(
+                '{"best_epoch": 9, "seconds": 3600, "predict_seconds": 60}'
+            )
+
+
+def write_photographs(
+    competition: Path, names: "pd.Series[str]", random: np.random.Generator
+) -> None:
+    """One photograph under many names, and an images.csv with a hash for each."""
+    first = copy_path(competition, "train", names.iloc[0])
+    first.parent.mkdir(parents=True)
+    pixels = random.integers(0, 256, (480, 640, 3), dtype=np.uint8)
+    Image.fromarray(pixels).save(first, quality=85)
+    for name in names.iloc[1:]:
+        os.link(first, copy_path(competition, "train", name))
+    hashes = [random.bytes(32).hex() for _ in names]
+    sizes = {
+        "split": "train",
+        "width": random.choice([6000, 4000, 1920], len(names)),
+        "height": 1080,
+    }
+    table = pd.DataFrame(
+        {"image_name": names, **sizes, "bytes": first.stat().st_size, "phash": hashes}
+    )
+    table.to_csv(images_csv(competition), index=False)
+
+
+@script
+def main(arguments: list[str]) -> None:
+    """Measure."""
+    parser = ArgumentParser(description=__doc__, allow_abbrev=False)
+    parser.add_function_arguments(measure_reports)
+    measure_reports(**parser.instantiate(parser.parse_args(arguments)))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
