@@ -188,3 +188,15 @@ def test_what_pytorch_xla_cannot_compile(name: str, value: object, message: str)
     check_switches({"accelerator": "cpu"}, {**model, name: value})
     with pytest.raises(ConfigError, match=message):
         check_switches({"accelerator": "tpu"}, {**model, name: value})
+
+
+def test_machines_that_nobody_joins_are_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("MASTER_ADDR", "SLURM_NTASKS", "TORCHELASTIC_RUN_ID"):
+        monkeypatch.delenv(name, raising=False)
+    with pytest.raises(
+        ConfigError, match=r"num_nodes 2: nothing here says where the other machines"
+    ):
+        check_accelerator({"accelerator": "cpu", "num_nodes": 2})
+    check_accelerator({"accelerator": "cpu", "num_nodes": 1})
+    monkeypatch.setenv("MASTER_ADDR", "10.0.0.1")
+    check_accelerator({"accelerator": "cpu", "num_nodes": 2})

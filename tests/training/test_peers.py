@@ -111,6 +111,25 @@ def test_torchrun_and_the_like_start_a_process_per_device(
     assert log.count(str(run.path) + "\n") == 1  # the first process alone reports
 
 
+def test_machines_that_share_no_disk_are_told_before_training(
+    competition: Path, folds_csv: Path
+) -> None:
+    # Each process gets a run folder of its own, as if each were on a machine of its own.
+    torchrun = ("-m", "torch.distributed.run", "--nproc_per_node=2", "--standalone", "--no-python")
+    runs = folds_csv.parents[1] / "runs"
+    options = train(competition, folds_csv, 2, "--fold=0", f"--run_dir={runs}/$RANK")
+    line = " ".join(["exec", sys.executable, *options])
+    process = start(*torchrun, "sh", "-c", line)
+    log, _ = process.communicate(timeout=LONGEST_S)
+    assert process.returncode != 0
+    # torchrun ends the others with the first that fails.
+    assert f"does not see what its first process has written into {runs}" in log
+    assert "give --run_dir a folder on it" in log
+    assert log.count("Traceback") <= 1  # torchrun's own
+    assert not RunFolder(runs / "0").fold(0).last_checkpoint.exists()
+    assert not list((runs / "0" / ".locks").glob("seen_*"))
+
+
 def test_torchrun_trains_one_fold_a_call(competition: Path, folds_csv: Path) -> None:
     environment = {**os.environ, "TORCHELASTIC_RUN_ID": "1"}
     done = subprocess.run(

@@ -10,6 +10,10 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 import torch
+from lightning.fabric.plugins.environments.lsf import LSFEnvironment
+from lightning.fabric.plugins.environments.mpi import MPIEnvironment
+from lightning.fabric.plugins.environments.slurm import SLURMEnvironment
+from lightning.fabric.plugins.environments.torchelastic import TorchElasticEnvironment
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch.accelerators import Accelerator, CUDAAccelerator, XLAAccelerator
 
@@ -18,6 +22,8 @@ from melanoma.images.workers import available_cores
 from melanoma.training.acceleration import ACCELERATORS, Device, device_of
 
 _TITLES: dict[Device, str] = {"tpu": "TPU core", "mps": "Apple GPU", "cuda": "GPU"}
+# What starts this program on several machines, and tells each of the others.
+_CLUSTERS = (TorchElasticEnvironment, SLURMEnvironment, LSFEnvironment, MPIEnvironment)
 _INSTALL = "python -m pip install -r requirements-tpu.txt"
 # Lightning has bf16-true for them too: see melanoma.training.xla.
 _TPU_PRECISIONS = ("bf16-mixed", "32-true", "32")
@@ -46,6 +52,7 @@ def check_accelerator(options: Mapping[str, Any], prefix: str = "--trainer.") ->
             f"{prefix}accelerator {asked}: none was found here, but {found_devices()}."
             f"{_why_no_gpu(asked)} Give {prefix}accelerator auto, or run on a machine that has one."
         )
+    _check_nodes(options, prefix)
     device = device_of(asked)
     if device != "cpu":
         _check_devices(device, options.get("devices"), prefix)
@@ -143,6 +150,18 @@ def _check_devices(device: Device, asked: Any, prefix: str) -> None:
             f"{prefix}devices {asked}: there is {there} {_TITLES[device]}(s) here{visible}. "
             f"Give {several}, or auto."
         ) from error
+
+
+def _check_nodes(options: Mapping[str, Any], prefix: str) -> None:
+    """One machine would wait for the others for half an hour, where nobody starts them."""
+    n_nodes = options.get("num_nodes") or 1
+    is_joined = "MASTER_ADDR" in os.environ or any(kind.detect() for kind in _CLUSTERS)
+    if n_nodes > 1 and not is_joined:
+        raise ConfigError(
+            f"{prefix}num_nodes {n_nodes}: nothing here says where the other machines are. Start it "
+            "with torchrun or srun (docs/several_devices.md), or set MASTER_ADDR, MASTER_PORT and "
+            "NODE_RANK on each; or leave the option out."
+        )
 
 
 def _check_tpu_options(options: Mapping[str, Any], prefix: str) -> None:

@@ -24,6 +24,7 @@ from melanoma.training.checkpoint_io import AtomicCheckpointIO, with_atomic_chec
 from melanoma.training.config import RunConfig
 from melanoma.training.loggers import create_loggers
 from melanoma.training.noise import silence_known_noise
+from melanoma.training.peers import OneDisk
 from melanoma.training.photographs import ValidationPhotographs
 from melanoma.training.seeds import PlaceInEpoch, StepSeeds
 from melanoma.training.stopping import FiniteLoss, ResumableEarlyStopping, StopInTime
@@ -52,6 +53,7 @@ def create_trainer(
     if options.get("logger") in (None, True):
         options["logger"] = create_loggers(config.logger, folder, config.run_dir.name)
     options["callbacks"] = [
+        OneDisk(folder),
         *_as_list(options.get("callbacks") or []),
         *([LearningRateMonitor("epoch")] if options["logger"] else []),
         *_callbacks(config, fold, folder, data),
