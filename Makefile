@@ -1,6 +1,6 @@
 # Every target does its own set-up: `make demo` and `make test` are all a fresh clone needs.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-kernel test-tpu test-report check format bench torture torture-short clean
+.PHONY: help setup demo test test-kernel test-tpu test-s3 test-report check format bench torture torture-short clean
 
 VENV := .venv
 PYTHON := $(VENV)/bin/python
@@ -10,6 +10,8 @@ PYTHON312 ?= python3.12
 # torch_xla wants the torch of its own version.
 TPU_VENV := .venv-tpu
 TPU_READY := $(TPU_VENV)/.ready
+# Beside the other packages, not among them: botocore wants an older python-dateutil.
+S3 := .s3-packages
 # The first Python of a supported version; or say PYTHON3=/path/to/python3.12.
 PYTHON3 ?= $(shell for p in python3 python3.12 python3.11 python; do \
 	$$p -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 13))' >/dev/null 2>&1 && echo $$p && break; done)
@@ -58,6 +60,16 @@ $(TPU_READY): requirements.txt requirements-dev.txt requirements-tpu.txt constra
 		-r requirements-tpu.txt -r requirements-dev.txt -c $(TPU_VENV)/constraints.txt
 	@touch $@
 
+test-s3: $(READY) $(S3)/.ready  ## Run the tests that read from an object store (S3, simulated)
+	OMP_NUM_THREADS=1 PYTHONPATH=$(S3) $(PYTHON) -m pytest tests/remote
+
+$(S3)/.ready: constraints.txt
+	@mkdir -p $(S3)
+	grep -v '^python-dateutil==' constraints.txt > $(S3)/constraints.txt
+	$(PYTHON) -m pip install --quiet --disable-pip-version-check --target $(S3) --upgrade \
+		s3fs 'moto[server]' -c $(S3)/constraints.txt
+	@touch $@
+
 test-report: $(READY)  ## Open reports in a headless Chromium (a package of the distribution's)
 	OMP_NUM_THREADS=1 $(PYTHON) -m pytest tests/report/test_browser.py -rs
 
@@ -78,6 +90,7 @@ bench: $(READY)  ## Measure speed side by side; needs ../shared/data, takes abou
 	$(PYTHON) benchmarks/start.py
 	$(PYTHON) benchmarks/memory.py
 	$(PYTHON) benchmarks/report.py
+	$(PYTHON) benchmarks/scaling.py --sizes '[33126,400000]'
 
 torture: $(READY)  ## Kill it, fill its disk, feed it rubbish; up to an hour and a half, see docs/reliability.md
 	$(PYTHON) torture/run.py
@@ -86,4 +99,4 @@ torture-short: $(READY)  ## Two of its tests with fewer rounds, about five minut
 	$(PYTHON) torture/run.py --tests rivals kill --rival-rounds 3 --kill-rounds 6
 
 clean:  ## Remove the environment and the demo's results; never your data or runs
-	rm -rf $(VENV) $(KAGGLE) $(TPU_VENV) input/demo folds/demo.csv folds/demo.json runs/demo .mypy_cache .ruff_cache .pytest_cache
+	rm -rf $(VENV) $(KAGGLE) $(TPU_VENV) $(S3) input/demo folds/demo.csv folds/demo.json runs/demo .mypy_cache .ruff_cache .pytest_cache

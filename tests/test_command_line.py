@@ -3,7 +3,7 @@ import threading
 
 import pytest
 
-from melanoma.command_line import Terminated, script, sigterm_as_exit, with_underscores
+from melanoma.command_line import Terminated, parse_bytes, script, sigterm_as_exit, with_underscores
 from melanoma.errors import ConfigError, MelanomaError
 
 
@@ -75,3 +75,9 @@ def test_sigterm_is_left_to_the_main_thread() -> None:
     thread.start()
     thread.join()
     assert seen == [signal.getsignal(signal.SIGTERM)]
+
+
+@pytest.mark.parametrize("text", ["", "0", "GB", "-1GB", "19,5GB", "1 EB", "nan"])
+def test_what_is_no_size_is_refused(text: str) -> None:
+    with pytest.raises(ConfigError, match=r"--disk_budget .*: not understood. Give a size such as"):
+        parse_bytes(text, "--disk_budget")

@@ -19,6 +19,10 @@ TERMINATED = 143  # what a shell reports of a process that was ended by SIGTERM
 # When the script was started, by `time.monotonic()`: the first thing that every script imports.
 STARTED = time.monotonic()
 
+# As disks and Kaggle count them; with an i, as memory is counted.
+_UNITS = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9, "t": 10**12}
+_BINARY = {"ki": 2**10, "mi": 2**20, "gi": 2**30, "ti": 2**40}
+
 
 class Terminated(KeyboardInterrupt):
     """SIGTERM, which is answered as Ctrl-C is."""
@@ -104,3 +108,22 @@ def parse_duration(text: str) -> float:
             "45m or 90s."
         )
     return total
+
+
+def parse_bytes(text: str, option: str) -> int:
+    """A number of bytes as typed.
+
+    Args:
+        text: As typed.
+        option: By which it was given.
+
+    Raises:
+        ConfigError: If it is not understood, or zero.
+
+    >>> [parse_bytes(text, "--disk_budget") for text in ("19.5GB", "512 MiB", "1000")]
+    [19500000000, 536870912, 1000]
+    """
+    match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*(|[kmgt]i?)b?", text.strip().lower())
+    if not match or float(match[1]) == 0:
+        raise ConfigError(f"{option} {text}: not understood. Give a size such as 19.5GB or 800MB.")
+    return int(float(match[1]) * (_UNITS | _BINARY)[match[2]])

@@ -37,6 +37,10 @@ class RunError(MelanomaError):
     """A run folder is incomplete or belongs to another configuration."""
 
 
+class RemoteError(MelanomaError):
+    """A place behind an address cannot be reached, or has not what it should have."""
+
+
 def name_some(values: Iterable[object], total: int | None = None) -> str:
     """Name the first five of some offending values, and how many there are.
 

@@ -25,6 +25,8 @@ _FREE_SETTINGS = {
     "photographs",
     "checkpoint_every_n_steps",
     "data.data_dir",
+    "data.data_cache",
+    "data.data_cache_size",
     "data.folds_csv",
     "data.external_csv",
     "data.cache",

@@ -12,6 +12,7 @@ from melanoma.ensemble.sources import Source
 from melanoma.errors import RunError, name_some
 from melanoma.folds.files import read_folds
 from melanoma.metrics.checks import Floats
+from melanoma.remote.opening import folder_of_run
 from melanoma.run_folder import RunFolder
 from melanoma.tables import (
     FOLD,
@@ -48,7 +49,7 @@ def read_runs(
     for path in run_dirs:
         run = RunFolder(path)
         settings = run.read_config()["data"]
-        folder = data_dir or Path(settings["data_dir"])
+        folder = folder_of_run(settings, data_dir)
         made_from = folder, Path(settings["folds_csv"]), settings.get("fold_column", FOLD)
         # Runs mostly share their tables, which are read once.
         if made_from not in tables:

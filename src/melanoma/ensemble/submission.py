@@ -25,6 +25,7 @@ from melanoma.ensemble.runs import read_runs
 from melanoma.ensemble.sources import Source, join_sources, names_of
 from melanoma.ensemble.text import blend_as_text, wrap
 from melanoma.errors import ConfigError, name_some
+from melanoma.remote.opening import local_folder
 from melanoma.tables import (
     IMAGE_NAME,
     OOF_COLUMNS,
@@ -126,6 +127,8 @@ def build_submission(
     check_out_dir(out_dir, options.as_dict(), overwrite)
     if previous is not None:
         read_submissions([previous])  # whatever is wrong with it is said before the blend is made
+    if data_dir is not None:
+        data_dir = local_folder(data_dir)
     blend = _blend_submissions if options.only_submissions else _blend_sources
     made = blend(options, data_dir)
     tables = _tables(made, out_dir)

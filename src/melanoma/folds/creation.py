@@ -16,6 +16,7 @@ from melanoma.folds.balance import Balance, judge_folds
 from melanoma.folds.files import description_path, excluded_column, read_description
 from melanoma.folds.groups import Groups, join_groups, known_pairs
 from melanoma.folds.picture import draw_balance
+from melanoma.remote.opening import local_folder
 from melanoma.tables import (
     FOLD,
     IMAGE_NAME,
@@ -70,7 +71,8 @@ def create_folds(
     """Assign every image of a competition's train.csv to a fold and write the fold file.
 
     Args:
-        data_dir: The competition folder; only its train.csv is read, no image.
+        data_dir: The competition folder, or its address (s3://bucket/siim); only its train.csv is
+            read, no image.
         n_folds: Number of folds, at least 2.
         seed: Seed of the shuffling.
         scheme: balanced keeps a patient's images together and balances images, melanomas, patients,
@@ -101,6 +103,7 @@ def create_folds(
         raise ConfigError(
             f"--output {output}: is a folder. Give a file, such as {output / 'folds.csv'}."
         )
+    data_dir = local_folder(data_dir)
     made = FoldsMade()
     tables = _read_tables(data_dir, duplicates, external, made)
     columns: dict[str, FoldArray] = {}

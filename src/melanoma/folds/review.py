@@ -13,6 +13,7 @@ from melanoma.folds.balance import Balance, judge_folds
 from melanoma.folds.factors import SHORT_NAMES
 from melanoma.folds.files import read_fold_column
 from melanoma.folds.groups import Groups, join_groups
+from melanoma.remote.opening import local_folder
 from melanoma.tables import (
     FOLD,
     IMAGE_NAME,
@@ -43,6 +44,7 @@ def check_folds(
         TableError: If a table breaks its contract, or not one image of train.csv is in a fold.
         ConfigError: If a column does not exist.
     """
+    data_dir = local_folder(data_dir)
     train, groups = _read(data_dir, duplicates)
     return _judge_file(train, groups, folds_csv, fold_column, data_dir, balance_on)
 
@@ -74,6 +76,7 @@ def compare_folds(
     Raises:
         TableError, ConfigError: As `check_folds`.
     """
+    data_dir = local_folder(data_dir)
     train, groups = _read(data_dir, duplicates)
     rows = []
     for split in splits:

@@ -15,6 +15,7 @@ from tqdm import tqdm
 from melanoma.errors import MelanomaError, name_bytes
 from melanoma.files import existing_folder, write_atomically
 from melanoma.images.reading import Pixels, read_image
+from melanoma.remote.photographs import status_reader
 
 # Part of a file's name: to be raised when read_image gives other pixels than before.
 _VERSION = 1
@@ -80,9 +81,10 @@ def fill_cache(folder: Path, paths: Sequence[Path], size_px: int) -> PixelCache:
 
 def _file_of(folder: Path, paths: Sequence[Path], size_px: int) -> Path:
     content = hashlib.sha256(f"{_VERSION} {size_px}".encode())
+    status = status_reader()
     for path in paths:
-        status = path.stat()
-        content.update(f"\n{path.resolve()} {status.st_size} {status.st_mtime_ns}".encode())
+        n_bytes, version = status(path)
+        content.update(f"\n{path.resolve()} {n_bytes} {version}".encode())
     return folder / f"pixels-{size_px}-{content.hexdigest()[:16]}.u8"
 
 

@@ -20,6 +20,7 @@ from melanoma.images.sources import PATH, Sources, read_sources
 from melanoma.images.transforms import Augmentation, AugmentationName
 from melanoma.images.workers import create_loader, default_workers
 from melanoma.metadata import MetadataStatistics
+from melanoma.remote.opening import DEFAULT_SIZE, local_folder
 from melanoma.tables import FOLD, TARGET, train_csv
 
 Stage = Literal["train", "val", "test"]
@@ -33,7 +34,7 @@ class MelanomaDataModule(pl.LightningDataModule):
 
     Args:
         data_dir: The competition folder: train.csv, test.csv if there is one, and the photographs
-            in jpeg/train, train or the folder itself.
+            in jpeg/train, train or the folder itself. Or its address, such as s3://bucket/siim.
         folds_csv: The fold file that scripts/create_folds.py made from that train.csv.
         fold_column: Its column: fold_1 for the first repeat, tfrecord%5 for a file made elsewhere.
         external_csv: The train.csv of another year that the folds were made with (--external), its
@@ -42,6 +43,10 @@ class MelanomaDataModule(pl.LightningDataModule):
         batch_size: Photographs per step and device.
         cache: A folder for one file of decoded photographs, shared by all workers and folds, which
             spares decoding them each time; None for none. It takes 3 * image_size ** 2 bytes each.
+        data_cache: Of an address: the folder of this machine for what is fetched, by default
+            ~/.cache/melanoma.
+        data_cache_size: Of an address: what the photographs there may take, such as 20GB. Those that
+            find no place are fetched in each epoch.
         num_workers: Processes that read photographs; by default one per core, at most 8. Their
             number changes the speed, never what is fed.
         augmentation: Random changes of training photographs: none, light, medium or heavy.
@@ -65,6 +70,8 @@ class MelanomaDataModule(pl.LightningDataModule):
         image_size: int = 256,
         batch_size: int = 32,
         cache: str | None = None,
+        data_cache: str | None = None,
+        data_cache_size: str = DEFAULT_SIZE,
         num_workers: int | None = None,
         augmentation: AugmentationName = "light",
         nuisances: bool = False,
@@ -81,7 +88,7 @@ class MelanomaDataModule(pl.LightningDataModule):
                 raise ConfigError(f"--data.{name} {value}: must be at least 1.")
         if num_workers is not None and num_workers < 0:
             raise ConfigError(f"--data.num_workers {num_workers}: must not be negative.")
-        self.data_dir = Path(data_dir)
+        self.data_dir = local_folder(data_dir, data_cache, data_cache_size)
         self.folds_csv = Path(folds_csv)
         self.fold_column = fold_column
         self.external_csv = Path(external_csv) if external_csv else None

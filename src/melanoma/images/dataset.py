@@ -1,7 +1,9 @@
 """Photographs as tensors: their order and their random changes are decided by the seed alone."""
 
 import hashlib
+import os
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from itertools import islice
 from pathlib import Path
 from typing import Any, NamedTuple, TypedDict, cast
@@ -15,6 +17,10 @@ from torch.utils.data import Dataset, DistributedSampler, default_collate
 from melanoma.images.cache import PixelCache
 from melanoma.images.reading import Pixels, read_image
 from melanoma.images.transforms import Augmentation
+from melanoma.remote.mirror import mirror_above
+
+# By each worker: the time of one request is that of several.
+_FETCHED_TOGETHER = 8
 
 
 class Batch(TypedDict, total=False):
@@ -67,8 +73,9 @@ class MelanomaDataset(Dataset[Batch]):
         metadata: npt.NDArray[np.float32] | None = None,
         cache: tuple[PixelCache, npt.NDArray[np.int64]] | None = None,
     ) -> None:
-        # One array, not a list of strings: workers would copy every string that they look at.
-        self.paths = np.array([str(path) for path in paths], dtype=np.str_)
+        # One array, not a list of strings: workers would copy every string that they look at. Of
+        # bytes: numpy's strings take four for each letter.
+        self.paths = np.array([os.fsencode(path) for path in paths], dtype=np.bytes_)
         self.targets = torch.from_numpy(targets)
         self.size_px = size_px
         self.augmentation = augmentation
@@ -76,6 +83,7 @@ class MelanomaDataset(Dataset[Batch]):
         self.diagnoses = None if diagnoses is None else torch.from_numpy(diagnoses)
         self.metadata = None if metadata is None else torch.from_numpy(metadata)
         self.cache = cache
+        self.is_remote = cache is None and len(self.paths) > 0 and _is_remote(self._path(0))
 
     def __len__(self) -> int:
         return len(self.paths)
@@ -85,11 +93,13 @@ class MelanomaDataset(Dataset[Batch]):
 
         Raises:
             ImageError: If the file cannot be decoded.
+            RemoteError: If it is not here and cannot be fetched.
         """
-        path = Path(self.paths[draw.row])
-        pixels = self._pixels(path, draw.row)
+        return self._item(draw, self._pixels(draw.row))
+
+    def _item(self, draw: Draw, pixels: Pixels) -> Batch:
         if self.augmentation:
-            pixels = self.augmentation(pixels, self._key(draw.epoch, path.stem))
+            pixels = self.augmentation(pixels, self._key(draw.epoch, self._path(draw.row).stem))
         item: Batch = {
             "image": torch.from_numpy(np.require(pixels, requirements=["C", "W"])).permute(2, 0, 1),
             "target": self.targets[draw.row],
@@ -101,15 +111,31 @@ class MelanomaDataset(Dataset[Batch]):
             item["metadata"] = self.metadata[draw.row]
         return item
 
-    def _pixels(self, path: Path, row: int) -> Pixels:
+    def __getitems__(self, draws: Sequence[Draw]) -> list[Batch]:
+        """Those of several draws, as torch asks for a batch; what has to be fetched, together."""
+        if not self.is_remote:
+            return [self[draw] for draw in draws]
+        with ThreadPoolExecutor(_FETCHED_TOGETHER) as pool:
+            rows = [draw.row for draw in draws]
+            return [self._item(*pair) for pair in zip(draws, pool.map(self._pixels, rows))]
+
+    def _pixels(self, row: int) -> Pixels:
         if self.cache is None:
-            return read_image(path, self.size_px)
+            return read_image(self._path(row), self.size_px)
         cache, rows = self.cache
         return cache[int(rows[row])]
+
+    def _path(self, row: int) -> Path:
+        return Path(os.fsdecode(self.paths[row]))
 
     def _key(self, epoch: int, image_name: str) -> int:
         text = f"{self.seed}/{epoch}/{image_name}".encode()
         return int.from_bytes(hashlib.blake2b(text, digest_size=8).digest(), "big")
+
+
+def _is_remote(path: Path) -> bool:
+    # The first is the competition's own; those of another year, which come last, are here.
+    return mirror_above(path.parent) is not None
 
 
 def collate(items: Sequence[Batch], size: int | None = None) -> Batch:

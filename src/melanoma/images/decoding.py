@@ -3,6 +3,7 @@
 import struct
 from collections.abc import Iterable
 from functools import cache
+from io import BytesIO
 from pathlib import Path
 from typing import NamedTuple
 
@@ -10,6 +11,7 @@ import numpy as np
 from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 
 from melanoma.errors import name_some
+from melanoma.remote.photographs import fetch_photograph
 
 # What Pillow raises for files that are no whole photograph; struct.error for metadata beyond repair.
 UNREADABLE = (OSError, ValueError, SyntaxError, struct.error, Image.DecompressionBombError)
@@ -43,12 +45,21 @@ class Decoded(NamedTuple):
 def open_header(path: Path) -> Image.Image:
     """Open a photograph, to be closed by the caller; no pixel of it is decoded yet.
 
+    One that is not here is fetched, where its folder stands for an address.
+
     Raises:
         OSError: If it is missing or not a photograph.
         DecompressionBombError: If it has more pixels than any camera takes: decoding such a file,
             however small it is, would take all memory.
+        RemoteError: If it cannot be fetched.
     """
-    image = Image.open(path, formats=_known_formats())
+    try:
+        image = Image.open(path, formats=_known_formats())
+    except FileNotFoundError:
+        content = fetch_photograph(path)
+        if content is None:
+            raise
+        image = Image.open(BytesIO(content), formats=_known_formats())
     if image.width * image.height > MAX_PIXELS:
         image.close()
         raise Image.DecompressionBombError(

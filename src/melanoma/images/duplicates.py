@@ -13,6 +13,7 @@ from melanoma.files import write_table
 from melanoma.images.hashing import HASH_PIXELS, Bits, from_hex, perceptual_hash
 from melanoma.images.index import confirmed_hashes
 from melanoma.images.reading import find_images, open_image
+from melanoma.remote.opening import local_folder
 from melanoma.tables import (
     IMAGE_1,
     IMAGE_2,
@@ -54,6 +55,7 @@ def find_duplicates(
     Raises:
         TableError, ImageError: If a table or photograph cannot be read.
     """
+    data_dir = local_folder(data_dir)
     names: list[str] = []
     paths: list[Path] = []
     known: dict[Path, str] = {}

@@ -20,6 +20,7 @@ from melanoma.images.layout import Split
 from melanoma.images.prepare_target import check_folders, check_space, claim, remove_leftovers
 from melanoma.images.processes import map_in_processes
 from melanoma.images.reading import find_images
+from melanoma.remote.address import refuse_address
 from melanoma.tables import (
     BROKEN_COLUMNS,
     IMAGE_NAME,
@@ -126,6 +127,7 @@ def prepare_images(
     """
     settings = CopySettings(size, square, quality)
     _check_options(settings, num_workers)
+    refuse_address(data_dir, "making copies")
     check_folders(data_dir, output_dir)
     photographs, sources = _find_photographs(data_dir)
     jobs = [

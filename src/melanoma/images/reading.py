@@ -1,7 +1,7 @@
 """Finding, checking and reading photographs."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -20,6 +20,7 @@ from melanoma.images.decoding import (
 )
 from melanoma.images.index import confirmed_hashes
 from melanoma.images.layout import SUFFIXES, Split, image_folder
+from melanoma.remote.photographs import is_mirror, list_names, status_reader
 
 Pixels = npt.NDArray[np.uint8]
 
@@ -42,8 +43,9 @@ def find_images(data_dir: Path, split: Split, names: Sequence[str]) -> list[Path
     Raises:
         ImageError: If images are missing, naming the first five, their count and the folder.
     """
+    listed = list_names(data_dir, names)  # before the folder is looked for: it makes the folders
     folder = image_folder(data_dir, split)
-    found = _images_in(folder)
+    found = _images_of(_names_in(folder) if listed is None else listed.get(folder, ()))
     missing = [name for name in names if name not in found]
     if missing:
         raise ImageError(
@@ -63,16 +65,16 @@ def check_images(paths: Sequence[Path], data_dir: Path | None = None) -> None:
     Args:
         paths: The photographs.
         data_dir: Their competition folder. Where it has an images.csv, a file that has exactly the
-            bytes listed there is not opened.
+            bytes listed there is not opened. Where it stands for an address, none is: they are
+            fetched when they are read, and only empty ones are found here.
 
     Raises:
         ImageError: Naming what is wrong with how many images, and the first five of them.
     """
     known = confirmed_hashes(data_dir, paths) if data_dir else {}
     unknown = [path for path in paths if path not in known]
-    with ThreadPoolExecutor(max_workers=min(8, 2 * (os.cpu_count() or 1))) as pool:
-        found = zip(unknown, pool.map(_defect_of, unknown))
-        defects = [(path.name, defect) for path, defect in found if defect]
+    is_remote = data_dir is not None and is_mirror(data_dir)
+    defects = _empty_ones(unknown) if is_remote else _defects_of(unknown)
     if defects:
         raise ImageError(
             f"{paths[0].parent}: {len(defects)} of {len(paths)} images cannot be used. "
@@ -121,11 +123,25 @@ def ends_whole(path: Path, image_format: str | None) -> bool:
         return marker in file.read()
 
 
-def _images_in(folder: Path) -> dict[str, str]:
+def _names_in(folder: Path) -> list[str]:
     with os.scandir(folder) as entries:
-        names = sorted(entry.name for entry in entries)
-    stems = ((os.path.splitext(name), name) for name in names)
+        return [entry.name for entry in entries]
+
+
+def _images_of(names: Iterable[str]) -> dict[str, str]:
+    stems = ((os.path.splitext(name), name) for name in sorted(names))
     return {stem: name for (stem, suffix), name in stems if suffix.lower() in SUFFIXES}
+
+
+def _empty_ones(paths: Sequence[Path]) -> list[tuple[str, str]]:
+    status = status_reader()
+    return [(path.name, "empty") for path in paths if status(path).n_bytes == 0]
+
+
+def _defects_of(paths: Sequence[Path]) -> list[tuple[str, str]]:
+    with ThreadPoolExecutor(max_workers=min(8, 2 * (os.cpu_count() or 1))) as pool:
+        found = zip(paths, pool.map(_defect_of, paths))
+        return [(path.name, defect) for path, defect in found if defect]
 
 
 def _defect_of(path: Path) -> str | None:

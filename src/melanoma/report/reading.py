@@ -18,6 +18,7 @@ from melanoma.ensemble.table import Row
 from melanoma.errors import ConfigError, RunError, name_some
 from melanoma.folds.files import read_folds
 from melanoma.metrics.checks import Floats
+from melanoma.remote.opening import folder_if_there, folder_of_run
 from melanoma.report.parts import Missing
 from melanoma.run_folder import RunFolder
 from melanoma.tables import (
@@ -165,7 +166,7 @@ def _finished_folds(runs: Sequence[RunFolder]) -> list[int]:
 
 def _read_tables(run: RunFolder, config: dict[str, Any], data_dir: Path | None) -> _Tables:
     settings = config.get("data") or {}
-    folder = data_dir or Path(settings.get("data_dir") or "")
+    folder = folder_of_run(settings, data_dir) if data_dir else folder_if_there(settings)
     folds_csv = Path(settings.get("folds_csv") or "")
     if not (train_csv(folder).is_file() and folds_csv.is_file()):
         # A run that was copied from another machine says enough by itself.

@@ -11,6 +11,7 @@ from melanoma.errors import MelanomaError
 from melanoma.images.decoding import UNREADABLE, open_header
 from melanoma.images.index import images_csv
 from melanoma.images.reading import find_images
+from melanoma.remote.photographs import is_mirror
 from melanoma.tables import HEIGHT, IMAGE_NAME, SPLIT, WIDTH, read_table
 
 _UNKNOWN = "unknown"
@@ -36,7 +37,7 @@ def photograph_sizes(rows: pd.DataFrame, data_dir: Path) -> "pd.Series[str] | No
         listed = listed[listed[SPLIT] == "train"].drop_duplicates(IMAGE_NAME).set_index(IMAGE_NAME)
         known = listed.reindex(rows[IMAGE_NAME])[[WIDTH, HEIGHT]]
         return _as_text(known.set_index(rows.index))
-    if not data_dir.is_dir():
+    if not data_dir.is_dir() or is_mirror(data_dir):  # all would have to be fetched
         return None
     try:
         paths = find_images(data_dir, "train", rows[IMAGE_NAME].tolist())

@@ -8,12 +8,12 @@ from typing import Any
 import lightning.pytorch as pl
 from jsonargparse import ArgumentParser, Namespace
 
-from melanoma.command_line import parse_duration
+from melanoma.command_line import parse_bytes, parse_duration
 from melanoma.errors import ConfigError, name_some
 from melanoma.images.datamodule import MelanomaDataModule
 from melanoma.models.module import MelanomaModule
+from melanoma.remote.opening import local_folder
 from melanoma.run_folder import RUNS
-from melanoma.training.disk_budget import parse_bytes
 from melanoma.training.loggers import parse_loggers
 
 # Arguments that follow from others, and are not settings of their own.
@@ -197,8 +197,8 @@ def parse_config(arguments: list[str]) -> RunConfig:
         deadline=parsed.deadline,
         checkpoint_every_n_steps=parsed.checkpoint_every_n_steps,
         parallel_folds=parsed.parallel_folds,
-        disk_budget=parse_bytes(parsed.disk_budget),
-        data=parsed.data.as_dict(),
+        disk_budget=_bytes_of(parsed.disk_budget),
+        data=_with_local_folder(parsed.data.as_dict()),
         model=parsed.model.as_dict(),
         trainer=dict(vars(parser.instantiate(parsed).trainer)),
         resolved=_resolved(parser, parsed),
@@ -232,6 +232,16 @@ def _parse(parser: ArgumentParser, arguments: list[str]) -> Namespace:
             f"--config: {name_some(unset)} is null. Give a value, or remove that line."
         )
     return parsed
+
+
+def _with_local_folder(data: dict[str, Any]) -> dict[str, Any]:
+    # `resolved` keeps the address: on another machine the mirror is elsewhere.
+    folder = local_folder(data["data_dir"], data["data_cache"], data["data_cache_size"])
+    return data if folder == Path(data["data_dir"]) else {**data, "data_dir": str(folder)}
+
+
+def _bytes_of(disk_budget: str | None) -> int | None:
+    return None if disk_budget is None else parse_bytes(disk_budget, "--disk_budget")
 
 
 def _check_settings(config: RunConfig) -> None:

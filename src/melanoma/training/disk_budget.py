@@ -1,41 +1,17 @@
 """Keeping a run folder below a size: what can be spared of finished folds is removed."""
 
-import re
 import shutil
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
-from melanoma.errors import ConfigError, RunError, name_bytes, name_some
+from melanoma.errors import RunError, name_bytes, name_some
 from melanoma.files import write_json
 from melanoma.run_folder import FoldFolder, RunFolder
 from melanoma.run_locks import hold_folds
 
-# As disks and Kaggle count them; with an i, as memory is counted.
-_UNITS = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9, "t": 10**12}
-_BINARY = {"ki": 2**10, "mi": 2**20, "gi": 2**30, "ti": 2**40}
-
 # Of a finished fold, and in this order: further checkpoints, pictures, the state to go on from.
 _SPARED = ("top", "photographs", "last.ckpt", "tensorboard")
-
-
-def parse_bytes(text: str | None) -> int | None:
-    """A number of bytes as typed; None for none.
-
-    Raises:
-        ConfigError: If it is not understood.
-
-    >>> parse_bytes("19.5GB"), parse_bytes("512 MiB"), parse_bytes("1000")
-    (19500000000, 536870912, 1000)
-    """
-    if text is None:
-        return None
-    match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*(|[kmgt]i?)b?", text.strip().lower())
-    if not match or float(match[1]) == 0:
-        raise ConfigError(
-            f"--disk_budget {text}: not understood. Give a size such as 19.5GB or 800MB."
-        )
-    return int(float(match[1]) * (_UNITS | _BINARY)[match[2]])
 
 
 def keep_within(run: RunFolder, budget: int | None, next_fold: int | None = None) -> None:

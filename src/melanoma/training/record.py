@@ -19,6 +19,7 @@ import torch
 import melanoma
 from melanoma.files import read_object, sha256_of, write_json
 from melanoma.images.sources import read_sources
+from melanoma.remote.photographs import status_reader
 from melanoma.run_folder import RunFolder, binding_settings
 from melanoma.tables import sample_submission_csv, test_csv
 from melanoma.training.config import RunConfig
@@ -97,7 +98,8 @@ def hash_photographs(paths: Sequence[Path]) -> dict[str, Any]:
     Their content is not read, which would take minutes: a photograph that was replaced by another
     of exactly as many bytes is not noticed.
     """
-    lines = sorted(f"{path.name} {path.stat().st_size}\n" for path in paths)
+    status = status_reader()
+    lines = sorted(f"{path.name} {status(path).n_bytes}\n" for path in paths)
     return {"n": len(lines), "names_and_sizes_sha256": _sha256(lines)}
 
 

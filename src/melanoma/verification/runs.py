@@ -9,6 +9,7 @@ import pandas as pd
 from melanoma.errors import MelanomaError, name_bytes, name_some
 from melanoma.files import find_leftovers, read_object, sha256_of
 from melanoma.folds.files import read_fold_column
+from melanoma.remote.opening import folder_if_there
 from melanoma.run_folder import RunFolder
 from melanoma.tables import FOLD, train_csv
 from melanoma.verification.blends import verify_blend
@@ -71,11 +72,12 @@ def verify_run(run_dir: Path) -> Verification:
     """
     run = RunFolder(run_dir)
     data = run.read_config().get("data") or {}
+    data_dir = folder_if_there(data)
     states = [verify_fold(run.fold(number)) for number in _fold_numbers(run, data)]
     findings = [
-        *_verify_made_from(run, data),
+        *_verify_made_from(run, data, data_dir),
         *(finding for state in states for finding in state.findings),
-        *verify_blend(run, Path(data.get("data_dir") or "")),
+        *verify_blend(run, data_dir),
     ]
     leftovers = [*find_leftovers(run.path)]
     leftovers += [path for state in states for path in run.fold(state.fold).leftovers()]
@@ -92,13 +94,13 @@ def _fold_numbers(run: RunFolder, data: dict[str, Any]) -> list[int]:
     return sorted(begun | set(folds[folds >= 0].tolist()))
 
 
-def _verify_made_from(run: RunFolder, data: dict[str, Any]) -> list[Finding]:
+def _verify_made_from(run: RunFolder, data: dict[str, Any], data_dir: Path) -> list[Finding]:
     remedy = f"Train again with scripts/train_folds.py --config {run.config_yaml}."
     tables = read_object(run.tables_json)
     if not tables:
         return [Finding(run.tables_json, "missing or not readable as JSON", remedy)]
     places = {
-        "train.csv": train_csv(Path(data.get("data_dir") or "")),
+        "train.csv": train_csv(data_dir),
         "the fold file": Path(data.get("folds_csv") or ""),
         "the external table": Path(data.get("external_csv") or ""),
     }

@@ -1,0 +1,1 @@
+"""Competition folders that are not on this machine: an address instead of a path."""
