@@ -1,6 +1,6 @@
 # Every target does its own set-up: `make demo` and `make test` are all a fresh clone needs.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-kernel test-tpu test-s3 test-report check format bench torture torture-short clean
+.PHONY: help setup demo test test-kernel test-tpu test-s3 test-report test-docs docs reference check format bench torture torture-short clean
 
 VENV := .venv
 PYTHON := $(VENV)/bin/python
@@ -19,11 +19,11 @@ PYTHON3 ?= $(shell for p in python3 python3.12 python3.11 python; do \
 export NO_ALBUMENTATIONS_UPDATE := 1
 
 help:  ## List the targets
-	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
 
 setup: $(READY)  ## Make the virtual environment (once; 6 GB, one to three minutes)
 
-$(READY): requirements.txt requirements-dev.txt requirements-kaggle.txt constraints.txt
+$(READY): requirements.txt requirements-dev.txt requirements-kaggle.txt requirements-docs.txt constraints.txt
 	@test -n "$(PYTHON3)" || { echo "Python 3.11 or 3.12 is needed; say PYTHON3=/path/to/it" >&2; exit 2; }
 	$(PYTHON3) -m venv $(VENV)
 	$(PYTHON) -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt -c constraints.txt
@@ -52,7 +52,7 @@ test-tpu: $(TPU_READY)  ## Run the tests that need torch_xla, on the processor (
 	PJRT_DEVICE=CPU PYTHONPATH=tests/tpu/simulated OMP_NUM_THREADS=1 \
 		$(TPU_VENV)/bin/python -m pytest tests/tpu
 
-$(TPU_READY): requirements.txt requirements-dev.txt requirements-tpu.txt constraints.txt
+$(TPU_READY): requirements.txt requirements-dev.txt requirements-docs.txt requirements-tpu.txt constraints.txt
 	@test -n "$(PYTHON3)" || { echo "Python 3.11 or 3.12 is needed; say PYTHON3=/path/to/it" >&2; exit 2; }
 	$(PYTHON3) -m venv $(TPU_VENV)
 	grep -vE '^(torch|torchvision|triton)==' constraints.txt > $(TPU_VENV)/constraints.txt
@@ -70,8 +70,18 @@ $(S3)/.ready: constraints.txt
 		s3fs 'moto[server]' -c $(S3)/constraints.txt
 	@touch $@
 
-test-report: $(READY)  ## Open reports in a headless Chromium (a package of the distribution's)
-	OMP_NUM_THREADS=1 $(PYTHON) -m pytest tests/report/test_browser.py -rs
+test-report: $(READY)  ## Open reports, of runs/demo too, in a headless Chromium (a package of the distribution's)
+	OMP_NUM_THREADS=1 MELANOMA_TEST_REPORT=1 $(PYTHON) -m pytest tests/report/test_browser.py -rs
+
+docs: $(READY)  ## Build the documentation's site, build/site; a broken link is an error
+	$(VENV)/bin/sphinx-build --fail-on-warning --keep-going --quiet -d build/doctrees docs build/site
+	@echo build/site/index.html
+
+reference: $(READY)  ## Write docs/reference/ anew, after an option has changed
+	$(PYTHON) docs/make_reference.py
+
+test-docs: $(READY)  ## Run every command of docs/, on small data (about ten minutes)
+	OMP_NUM_THREADS=1 MELANOMA_TEST_DOCS=1 $(PYTHON) -m pytest tests/docs
 
 check: $(READY)  ## Lint, formatting, types
 	$(VENV)/bin/ruff check .

@@ -25,14 +25,19 @@ SWITCHES = {
 
 @script
 def main(arguments: list[str]) -> None:
-    parser = ArgumentParser(description=__doc__, allow_abbrev=False)
-    for name, (kind, description) in LISTS.items():
-        parser.add_argument(f"--{name}", nargs="+", type=kind, default=[], help=description)
-    parser.add_function_arguments(build_submission, skip={*LISTS, *SWITCHES})
-    for name, description in SWITCHES.items():
-        parser.add_argument(f"--{name}", action="store_true", help=description)
-    built = build_submission(**parser.instantiate(parser.parse_args(arguments)))
+    options = parser()
+    built = build_submission(**options.instantiate(options.parse_args(arguments)))
     print(f"{built.as_text()}\n\n{built.path}".lstrip("\n"))
+
+
+def parser() -> ArgumentParser:
+    made = ArgumentParser(description=__doc__, allow_abbrev=False)
+    for name, (kind, description) in LISTS.items():
+        made.add_argument(f"--{name}", nargs="+", type=kind, default=[], help=description)
+    made.add_function_arguments(build_submission, skip={*LISTS, *SWITCHES})
+    for name, description in SWITCHES.items():
+        made.add_argument(f"--{name}", action="store_true", help=description)
+    return made
 
 
 if __name__ == "__main__":

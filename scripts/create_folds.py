@@ -16,7 +16,7 @@ FOR_DUPLICATES = ("data_dir", "output", "duplicates", "external")
 
 @script
 def main(arguments: list[str]) -> int:
-    options = _parser().parse_args(arguments)
+    options = parser().parse_args(arguments)
     judge = options.pop("check"), options.pop("compare"), options.pop("fold_column")
     find_duplicates = options.pop("find_duplicates")
     if any(judge[:2]):
@@ -42,17 +42,17 @@ def _judge(options, check, compare, fold_column) -> int:  # type: ignore[no-unty
     return 1 if balance.split_patients else 0
 
 
-def _parser() -> ArgumentParser:
-    parser = ArgumentParser(description=__doc__, allow_abbrev=False)
-    parser.add_function_arguments(create_folds, skip={"balance_on", "overwrite"})
-    add = parser.add_argument
+def parser() -> ArgumentParser:
+    made = ArgumentParser(description=__doc__, allow_abbrev=False)
+    made.add_function_arguments(create_folds, skip={"balance_on", "overwrite"})
+    add = made.add_argument
     add("--balance_on", nargs="+", default=[], help="further columns of train.csv to balance")
     add("--overwrite", action="store_true", help="replace a fold file this script did not write")
     add("--find_duplicates", action="store_true", help="find near-identical photographs first")
     add("--check", type=Path, help="only judge this fold file; exit code 1 if a patient leaks")
     add("--compare", nargs="+", help="only judge FILE, FILE:COLUMN or SCHEME side by side")
     add("--fold_column", default="fold", help="column to judge; x%%5 for x modulo 5")
-    return parser
+    return made
 
 
 if __name__ == "__main__":

@@ -13,9 +13,14 @@ from melanoma.images.sample import make_sample
 
 @script
 def main(arguments: list[str]) -> None:
-    parser = ArgumentParser(description=__doc__, allow_abbrev=False)
-    parser.add_function_arguments(make_sample)
-    print(make_sample(**parser.instantiate(parser.parse_args(arguments))))
+    options = parser()
+    print(make_sample(**options.instantiate(options.parse_args(arguments))))
+
+
+def parser() -> ArgumentParser:
+    made = ArgumentParser(description=__doc__, allow_abbrev=False)
+    made.add_function_arguments(make_sample)
+    return made
 
 
 if __name__ == "__main__":

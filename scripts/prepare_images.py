@@ -13,7 +13,7 @@ from melanoma.images.prepare import prepare_images
 
 @script
 def main(arguments: list[str]) -> int:
-    prepared = prepare_images(**_parser().parse_args(arguments))
+    prepared = prepare_images(**parser().parse_args(arguments))
     print(prepared.as_text())
     if prepared.problem:
         print(f"error: {prepared.problem}", file=sys.stderr)
@@ -22,10 +22,10 @@ def main(arguments: list[str]) -> int:
     return 0
 
 
-def _parser() -> ArgumentParser:
-    parser = ArgumentParser(description=__doc__, allow_abbrev=False)
-    parser.add_function_arguments(prepare_images, skip={"square", "skip_broken"})
-    add = parser.add_argument
+def parser() -> ArgumentParser:
+    made = ArgumentParser(description=__doc__, allow_abbrev=False)
+    made.add_function_arguments(prepare_images, skip={"square", "skip_broken"})
+    add = made.add_argument
     add(
         "--square",
         action="store_true",
@@ -36,7 +36,7 @@ def _parser() -> ArgumentParser:
         action="store_true",
         help="leave broken training photographs out of the output's train.csv; see broken.csv",
     )
-    return parser
+    return made
 
 
 if __name__ == "__main__":

@@ -10,13 +10,19 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "src"))
 
+from jsonargparse import ArgumentParser
+
 from melanoma.command_line import script
-from melanoma.kaggle.arguments import parse_call
+from melanoma.kaggle.arguments import call_parser, parse_call
 
 
 @script
 def main(arguments: list[str]) -> int:
     return parse_call(arguments, __doc__ or "")()
+
+
+def parser(call: str = "push") -> ArgumentParser:
+    return call_parser(call, __doc__ or "")
 
 
 if __name__ == "__main__":

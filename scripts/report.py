@@ -16,15 +16,20 @@ RUNS = "folders that scripts/train_folds.py wrote; several are blended and compa
 
 @script
 def main(arguments: list[str]) -> None:
-    parser = ArgumentParser(description=__doc__, allow_abbrev=False)
-    parser.add_argument("--run_dir", nargs="+", type=Path, default=[], help=RUNS)
-    parser.add_function_arguments(build_report, skip={"run_dir"})
-    parser.add_argument("--text", action="store_true", help="only print the essentials")
-    options = parser.instantiate(parser.parse_args(arguments))
+    made = parser()
+    options = made.instantiate(made.parse_args(arguments))
     if options.pop("text"):
         print(report_text(options.run_dir, options.data_dir))
     else:
         print(build_report(**options))
+
+
+def parser() -> ArgumentParser:
+    made = ArgumentParser(description=__doc__, allow_abbrev=False)
+    made.add_argument("--run_dir", nargs="+", type=Path, default=[], help=RUNS)
+    made.add_function_arguments(build_report, skip={"run_dir"})
+    made.add_argument("--text", action="store_true", help="only print the essentials")
+    return made
 
 
 if __name__ == "__main__":

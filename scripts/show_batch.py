@@ -17,7 +17,7 @@ IN_THIS_PROCESS = "--data.num_workers=0"
 
 @script
 def main(arguments: list[str]) -> None:
-    options, others = _parser().parse_known_args(arguments)
+    options, others = parser().parse_known_args(arguments)
     config = parse_config([*others, IN_THIS_PROCESS])
     if not config.folds.isdecimal():
         raise ConfigError(f"--fold {config.folds}: give the number of one fold, such as 0.")
@@ -26,17 +26,17 @@ def main(arguments: list[str]) -> None:
     print(draw_batch(data, path, options.epoch, options.n_images, config.run_dir.name))
 
 
-def _parser() -> ArgumentParser:
-    parser = ArgumentParser(
+def parser() -> ArgumentParser:
+    made = ArgumentParser(
         description=__doc__,
         epilog="All else: see train_folds.py --help. --config and --fold say which run and fold.",
         allow_abbrev=False,
     )
-    add = parser.add_argument
+    add = made.add_argument
     add("--output", type=Path, help="the .png to write; default runs/<config name>/batch.png")
     add("--epoch", type=int, default=0, help="epoch from 0: its order, its random changes")
     add("--n_images", type=int, default=32, help="how many photographs")
-    return parser
+    return made
 
 
 if __name__ == "__main__":

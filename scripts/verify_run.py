@@ -18,10 +18,7 @@ from melanoma.verification.runs import verify_run
 
 @script
 def main(arguments: list[str]) -> int:
-    parser = ArgumentParser(description=__doc__, allow_abbrev=False)
-    parser.add_argument("--run_dir", type=Path, required=True, help="what train_folds.py wrote")
-    parser.add_argument("--against", type=Path | None, default=None, help="a run to compare with")
-    options = parser.parse_args(arguments)
+    options = parser().parse_args(arguments)
     verified = verify_run(options.run_dir)
     print(verified.as_text())
     if options.against is None:
@@ -29,6 +26,13 @@ def main(arguments: list[str]) -> int:
     compared = compare_runs(options.run_dir, options.against)
     print(f"\n{compared.as_text()}")
     return 0 if verified.is_fine and compared.is_same else 1
+
+
+def parser() -> ArgumentParser:
+    made = ArgumentParser(description=__doc__, allow_abbrev=False)
+    made.add_argument("--run_dir", type=Path, required=True, help="what train_folds.py wrote")
+    made.add_argument("--against", type=Path | None, default=None, help="a run to compare with")
+    return made
 
 
 if __name__ == "__main__":

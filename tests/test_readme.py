@@ -1,7 +1,8 @@
-"""The commands of the README and of docs/, run as they are written, on the tiny competition."""
+"""The commands of the README, run as they are written, on the tiny competition.
 
-import re
-import shlex
+Those of docs/ are executed by `make test-docs` (tests/docs/test_commands.py).
+"""
+
 import shutil
 import subprocess
 import sys
@@ -9,22 +10,7 @@ from pathlib import Path
 
 import pandas as pd
 
-ROOT = Path(__file__).resolve().parents[1]
-
-# What makes a recipe for a GPU run here in seconds; what is done stays the same.
-TINY = [
-    *("--model.backbone", "test_resnet", "--model.weights", "none", "--data.image_size", "16"),
-    *("--data.batch_size", "4", "--data.num_workers", "0", "--trainer.max_epochs", "1"),
-    *("--trainer.precision", "32-true", "--trainer.accelerator", "cpu"),
-]
-
-
-def commands() -> list[list[str]]:
-    pages = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
-    text = "\n".join(page.read_text(encoding="utf-8") for page in pages)
-    blocks = re.findall(r"```bash\n(.*?)```", text, flags=re.DOTALL)
-    lines = "".join(blocks).replace("\\\n", " ").splitlines()
-    return [shlex.split(line)[1:] for line in lines if line.startswith("python scripts/")]
+from documented import README, ROOT, executed, made_tiny
 
 
 def test_every_documented_command_works(competition: Path, tmp_path: Path) -> None:
@@ -35,17 +21,16 @@ def test_every_documented_command_works(competition: Path, tmp_path: Path) -> No
     train.to_csv(data_dir / "train.csv", index=False)
     (tmp_path / "configs").symlink_to(ROOT / "configs")
     (tmp_path / "scripts").symlink_to(ROOT / "scripts")
-    listed = commands()
+    listed = executed(README)
     assert {command[0].split("/")[1] for command in listed} >= {
         "create_folds.py",
         "train_folds.py",
-        "predict_folds.py",
         "build_submission.py",
+        "push_kernel.py",
     }
     for command in listed:
-        more = TINY if "train_folds" in command[0] else []
         done = subprocess.run(
-            [sys.executable, *command, *more], cwd=tmp_path, capture_output=True, text=True
+            [sys.executable, *made_tiny(command)], cwd=tmp_path, capture_output=True, text=True
         )
         assert done.returncode == 0, done.stderr
         if "build_submission" in command[0]:

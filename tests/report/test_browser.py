@@ -1,10 +1,16 @@
-"""Reports in a real browser: Chromium without a window, where there is one."""
+"""Reports in a real browser: Chromium without a window, where there is one.
 
+`make test-report` opens those of real runs as well, and leaves pictures of them in build/screenshots.
+"""
+
+import os
 import shutil
+import subprocess
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import pandas as pd
 import pytest
@@ -30,8 +36,27 @@ FLAGS = [
     *("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"),
     *("--disable-background-networking", "--disable-component-update", "--disable-sync"),
 ]
-ISIC = Path(__file__).resolve().parents[3] / "shared" / "data" / "isic2018"
+ROOT = Path(__file__).resolve().parents[2]
+ISIC = ROOT.parent / "shared" / "data" / "isic2018"
+DEMO = ROOT / "runs" / "demo"
+WITH_REAL_RUNS = "MELANOMA_TEST_REPORT" in os.environ
+SCREENSHOTS = ROOT / "build" / "screenshots"
 WIDTHS = [1280, 390]
+
+# What makes a recipe of a quarter of an hour one of a minute.
+SHORT = [
+    *("--fold", "all", "--data.image_size", "48", "--trainer.max_epochs", "1"),
+    *("--model.views", "1", "--photographs", "0"),
+]
+
+# Charts whose legend lies on what is drawn, or has to be scrolled.
+CROWDED = """[...document.querySelectorAll(".chart")].filter((chart) => {
+    const legend = chart.querySelector(".legend");
+    const area = chart.querySelector(".nsewdrag");
+    if (!legend || !area) return false;
+    const below = legend.getBoundingClientRect().bottom - area.getBoundingClientRect().top;
+    return below > 2 || legend.querySelector(".scrollbar").getBBox().height > 0;
+}).map((chart) => chart.id)"""
 
 
 @dataclass
@@ -41,12 +66,14 @@ class Opened:
     Attributes:
         page: Of playwright.
         run: What it is of.
+        url: Of the file.
         complaints: Errors and warnings of the console so far.
         requests: Whatever was asked for.
     """
 
     page: "Page"
     run: Path
+    url: str
     complaints: list[str] = field(default_factory=list)
     requests: list[str] = field(default_factory=list)
 
@@ -71,19 +98,25 @@ def browser() -> Iterator["Browser"]:
         opened.close()
 
 
-@pytest.fixture(scope="module", params=["tiny", "isic2018"])
-def report(
+@pytest.fixture(scope="module", params=["tiny", "demo", "isic2018"])
+def run(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, _tiny: Path
 ) -> Path:
     root = tmp_path_factory.mktemp(request.param)
-    if request.param == "isic2018" and not ISIC.is_dir():
-        pytest.skip(f"no photographs in {ISIC}")
-    competition = ISIC if request.param == "isic2018" else root / "input"
-    folds_csv = root / "folds" / "folds.csv"
+    if request.param == "tiny":
+        return _tiny_run(root, _tiny)
+    if not WITH_REAL_RUNS:
+        pytest.skip("reports of real runs are opened by make test-report")
     if request.param == "isic2018":
-        create_folds(competition, n_folds=2, output=folds_csv)
-        return build_report([noisy_run(competition, folds_csv, "isic2018", seed=0)])
-    shutil.copytree(_tiny, competition)
+        return _trained_run(root)
+    if not (DEMO / "fold_4" / "done.json").is_file():
+        pytest.skip("no finished run in runs/demo: make demo, then make test-report")
+    return DEMO
+
+
+def _tiny_run(root: Path, tiny: Path) -> Path:
+    competition, folds_csv = root / "input", root / "folds" / "folds.csv"
+    shutil.copytree(tiny, competition)
     create_folds(competition, n_folds=2, output=folds_csv)
     run = finished_run(tiny_config(competition, folds_csv))
     as_files = noisy_run(competition, folds_csv, "files", seed=0)
@@ -91,17 +124,38 @@ def report(
         for name in ("oof.csv", "test.csv", "metrics.csv"):
             shutil.copy(as_files / f"fold_{fold}" / name, run.fold(fold).path / name)
         add_noise(run.fold(fold).oof_csv, seed=fold)
-    return build_report([run.path])
+    return run.path
+
+
+def _trained_run(root: Path) -> Path:
+    if not ISIC.is_dir():
+        pytest.skip(f"no photographs in {ISIC}")
+    folds_csv, run_dir = root / "folds" / "folds.csv", root / "runs" / "isic2018"
+    create_folds(ISIC, n_folds=2, output=folds_csv)
+    command = [sys.executable, ROOT / "scripts/train_folds.py", "--run-dir", run_dir]
+    command += ["--config", ROOT / "configs/cpu_small.yaml", "--data.data_dir", ISIC]
+    command += ["--data.folds_csv", folds_csv, *SHORT]
+    done = subprocess.run(list(map(str, command)), capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    return run_dir
+
+
+@pytest.fixture(scope="module")
+def report(run: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Made anew, and elsewhere: a run that somebody keeps is only read."""
+    return build_report([run], output=tmp_path_factory.mktemp("report") / "report.html")
 
 
 @pytest.fixture(params=WIDTHS)
-def opened(request: pytest.FixtureRequest, browser: "Browser", report: Path) -> Iterator[Opened]:
+def opened(
+    request: pytest.FixtureRequest, browser: "Browser", run: Path, report: Path
+) -> Iterator[Opened]:
     page = browser.new_page(viewport={"width": request.param, "height": 900})
-    shown = Opened(page, report.parent)
+    shown = Opened(page, run, report.as_uri())
     page.on("console", lambda message: shown.complaints.append(message.text))
     page.on("pageerror", lambda error: shown.complaints.append(str(error)))
     page.on("request", lambda asked: shown.requests.append(asked.url))
-    page.goto(report.as_uri())
+    page.goto(shown.url)
     yield shown
     page.close()
 
@@ -110,9 +164,21 @@ def test_nothing_complains_nothing_is_asked_for_and_nothing_sticks_out(opened: O
     opened.scroll_through()
     assert opened.complaints == []
     asked = [url for url in opened.requests if not url.startswith("data:")]
-    assert asked == [(opened.run / "report.html").as_uri()]
+    assert asked == [opened.url]
     widths = opened.page.evaluate("[document.documentElement.scrollWidth, window.innerWidth]")
     assert widths[0] <= widths[1]
+    assert opened.page.evaluate(CROWDED) == []
+
+
+@pytest.mark.skipif(not WITH_REAL_RUNS, reason="pictures are taken by make test-report")
+@pytest.mark.parametrize("side", ["light", "dark"])
+def test_it_can_be_looked_at(opened: Opened, side: Literal["light", "dark"]) -> None:
+    opened.page.emulate_media(color_scheme=side)
+    opened.scroll_through()
+    width = opened.page.evaluate("window.innerWidth")
+    path = SCREENSHOTS / f"{opened.run.name}-{width}-{side}.png"
+    opened.page.screenshot(path=path, full_page=True)
+    assert path.stat().st_size > 100_000
 
 
 def test_the_slider_moves_the_confusion_matrix(opened: Opened) -> None:
@@ -209,8 +275,13 @@ def test_it_can_be_printed(opened: Opened, tmp_path: Path) -> None:
     ink = "getComputedStyle(document.querySelector('#roc .xtick text')).fill"
     opened.page.evaluate("window.dispatchEvent(new Event('beforeprint'))")
     assert opened.page.evaluate(ink) == "rgb(23, 32, 42)"
+    assert opened.page.evaluate(CROWDED) == []
+    assert opened.page.locator("section > details:not([open])").count() == 0
+    photographs = "[...document.querySelectorAll('.open .picture img')]"
+    opened.page.wait_for_function(f"{photographs}.every((one) => one.complete)")
     opened.page.evaluate("window.dispatchEvent(new Event('afterprint'))")
     assert opened.page.evaluate(ink) == "rgb(232, 237, 242)"
+    assert opened.page.locator("section > details[open]").count() == 0
     assert opened.complaints == []
 
 

@@ -118,9 +118,18 @@ def test_with_missing_folds_it_says_so_first(run: Path) -> None:
     assert page.index("fold 1 not finished") < page.index('id="folds"')
 
 
-def test_one_class_in_a_group_is_said(run: Path, competition: Path) -> None:
-    page = without_scripts(html_of([run]))
-    assert "one class only: no AUC" in page or "too small" in page
+def test_one_class_in_a_group_is_said(competition: Path, tmp_path: Path) -> None:
+    path = competition / "train.csv"
+    train = pd.read_csv(path)
+    others = train.index[train["target"] == 0][:8]
+    train.loc[others, "anatom_site_general_challenge"] = "palms/soles"
+    train.to_csv(path, index=False)
+    folds_csv = tmp_path / "folds" / "folds.csv"
+    create_folds(competition, n_folds=2, output=folds_csv)
+    page = without_scripts(html_of([noisy_run(competition, folds_csv, "whole", seed=0)]))
+    rows = [row for row in page.split("</tr>") if '<th scope="row">palms/soles' in row]
+    assert "one class only: no AUC" in rows[-1]
+    assert "too small: " in page
 
 
 def test_a_run_that_was_copied_alone_has_a_report(run: Path, competition: Path) -> None:

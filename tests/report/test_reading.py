@@ -5,7 +5,8 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from melanoma.errors import ConfigError, RunError
+from melanoma.errors import ConfigError, RunError, TableError
+from melanoma.folds.creation import create_folds
 from melanoma.report.reading import default_output, read_material
 from whole_run import whole_run
 
@@ -87,6 +88,28 @@ def test_runs_that_share_no_finished_fold(run: Path, competition: Path, folds_cs
     (other / "fold_1/done.json").unlink()
     with pytest.raises(RunError, match="no fold is finished in all of them"):
         read_material([run, other])
+
+
+def test_runs_of_different_data_are_not_compared(
+    run: Path, competition: Path, tmp_path: Path
+) -> None:
+    elsewhere = tmp_path / "elsewhere"
+    shutil.copytree(competition, elsewhere / "input")
+    path = elsewhere / "input" / "train.csv"
+    train = pd.read_csv(path)
+    train.assign(image_name="X" + train["image_name"]).to_csv(path, index=False)
+    folds_csv = elsewhere / "folds" / "folds.csv"
+    create_folds(elsewhere / "input", n_folds=2, output=folds_csv)
+    other = whole_run(elsewhere / "input", folds_csv, "other")
+    with pytest.raises(
+        TableError, match=r"no prediction for .*Blend only what was made on the same"
+    ):
+        read_material([run, other])
+
+
+def test_tensorboard_is_not_needed(run: Path) -> None:
+    assert not list(run.rglob("events.out.tfevents*"))
+    assert read_material([run]).missing.notes == {}
 
 
 def test_where_a_report_goes() -> None:

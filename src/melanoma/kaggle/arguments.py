@@ -15,6 +15,8 @@ from melanoma.kaggle.wheels import WheelOptions
 
 Call = Callable[[], int]
 
+CALLS = ("push", "follow", "submit", "wheels")
+
 # Settings of a recipe, which scripts/train_folds.py understands.
 _OVERRIDE = re.compile(r"--(data|model|trainer)\.")
 _LISTS = {
@@ -40,16 +42,33 @@ def parse_call(arguments: list[str], description: str) -> Call:
         arguments: The first may be push (which may be left out), follow, submit or wheels.
         description: Of the script, for `--help`.
     """
-    calls = {"push": _push, "follow": _follow, "submit": _submit, "wheels": _wheels}
-    name = arguments[0] if arguments and arguments[0] in calls else "push"
-    others = ", ".join(other for other in calls if other != name)
+    reads = {"push": _push, "follow": _follow, "submit": _submit, "wheels": _wheels}
+    name = arguments[0] if arguments and arguments[0] in CALLS else "push"
     rest = arguments[1:] if arguments[:1] == [name] else arguments
+    return reads[name](call_parser(name, description), rest)
+
+
+def call_parser(name: str, description: str) -> ArgumentParser:
+    """The parser of one call: push, follow, submit or wheels.
+
+    Args:
+        name: Of the call.
+        description: Of the script.
+    """
+    adds = {
+        "push": _add_push,
+        "follow": _add_follow,
+        "submit": _add_submit,
+        "wheels": _add_wheels,
+    }
+    others = ", ".join(other for other in CALLS if other != name)
     parser = ArgumentParser(
         prog=f"push_kernel.py {name}",
         description=f"{description} Further calls: {others}; see push_kernel.py {{call}} --help.",
         allow_abbrev=False,
     )
-    return calls[name](parser, rest)
+    adds[name](parser)
+    return parser
 
 
 def split_overrides(arguments: list[str]) -> tuple[list[str], tuple[str, ...]]:
@@ -74,38 +93,50 @@ def split_overrides(arguments: list[str]) -> tuple[list[str], tuple[str, ...]]:
     return own, (*overrides, *arguments[end + 1 :])
 
 
-def _push(parser: ArgumentParser, arguments: list[str]) -> Call:
-    own, overrides = split_overrides(arguments)
+def _add_push(parser: ArgumentParser) -> None:
     parser.add_class_arguments(KernelOptions, skip={"overrides", *_LISTS, *_SWITCHES})
     _add_lists(parser, _LISTS)
     _add_switches(parser, _SWITCHES)
+
+
+def _push(parser: ArgumentParser, arguments: list[str]) -> Call:
+    own, overrides = split_overrides(arguments)
     given = _parsed(parser, own)
     dry_run, follow = given.pop("dry_run"), given.pop("follow")
     return partial(push, KernelOptions(**given, overrides=overrides), dry_run, follow)
 
 
-def _follow(parser: ArgumentParser, arguments: list[str]) -> Call:
+def _add_follow(parser: ArgumentParser) -> None:
     parser.add_argument("--id", required=True, help="the kernel, owner/slug")
     parser.add_argument("--run_dir", type=Path, required=True, help="where its run is to be here")
     parser.add_argument("--data_dir", type=Path, default=Home.data_dir, help="the data here")
     parser.add_argument("--folds_csv", type=Path, default=Home.folds_csv, help="the folds here")
+
+
+def _follow(parser: ArgumentParser, arguments: list[str]) -> Call:
     given = _parsed(parser, arguments)
     home = Home(given["data_dir"], given["folds_csv"])
     return partial(follow_kernel, given["id"], given["run_dir"], home)
 
 
-def _submit(parser: ArgumentParser, arguments: list[str]) -> Call:
+def _add_submit(parser: ArgumentParser) -> None:
     parser.add_argument("--run_dir", type=Path, required=True, help="a run or blend")
     parser.add_argument("--message", default="", help="by default made of the estimate")
     parser.add_argument("--competition", default=COMPETITION, help="slug of the competition")
+
+
+def _submit(parser: ArgumentParser, arguments: list[str]) -> Call:
     return partial(submit, **_parsed(parser, arguments))
+
+
+def _add_wheels(parser: ArgumentParser) -> None:
+    parser.add_class_arguments(WheelOptions, skip={"overrides", "accelerators"})
+    _add_lists(parser, {"accelerators": "machines whose images are completed; by default all"})
+    _add_switches(parser, {"dry_run": "build, but do not upload"})
 
 
 def _wheels(parser: ArgumentParser, arguments: list[str]) -> Call:
     own, overrides = split_overrides(arguments)
-    parser.add_class_arguments(WheelOptions, skip={"overrides", "accelerators"})
-    _add_lists(parser, {"accelerators": "machines whose images are completed; by default all"})
-    _add_switches(parser, {"dry_run": "build, but do not upload"})
     given = _parsed(parser, own)
     dry_run = given.pop("dry_run")
     given["accelerators"] = given["accelerators"] or tuple(ACCELERATORS)

@@ -12,15 +12,17 @@ from melanoma.models.published import save_published
 @script
 def main(arguments: list[str]) -> None:
     """Parse, save, and print the path."""
-    parser = ArgumentParser(description=__doc__, allow_abbrev=False)
-    parser.add_argument(
-        "--backbone", required=True, help="name of the network, as --model.backbone"
-    )
-    parser.add_argument(
-        "--output_dir", type=Path, default=Path("weights"), help="folder to write to"
-    )
-    options = parser.parse_args(arguments)
+    options = parser().parse_args(arguments)
     print(save_published(options.backbone, options.output_dir))
+
+
+def parser() -> ArgumentParser:
+    """The parser of everything that `python -m melanoma.models` understands."""
+    made = ArgumentParser(description=__doc__, allow_abbrev=False)
+    add = made.add_argument
+    add("--backbone", required=True, help="name of the network, as --model.backbone")
+    add("--output_dir", type=Path, default=Path("weights"), help="folder to write to")
+    return made
 
 
 if __name__ == "__main__":

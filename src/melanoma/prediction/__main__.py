@@ -13,12 +13,18 @@ from melanoma.training.processes import end_with_launcher
 def main(arguments: list[str]) -> None:
     """Parse, predict, and say what it took."""
     end_with_launcher()
-    parser = ArgumentParser(description=__doc__, allow_abbrev=False)
-    parser.add_function_arguments(predict_folds, skip={"overwrite"})
-    parser.add_argument("--overwrite", action="store_true", help="replace the test.csv there is")
-    predicted = predict_folds(**parser.instantiate(parser.parse_args(arguments)))
+    options = parser()
+    predicted = predict_folds(**options.instantiate(options.parse_args(arguments)))
     if predicted:
         print(predicted.as_text(), flush=True)
+
+
+def parser() -> ArgumentParser:
+    """The parser of everything that `predict_folds.py` understands."""
+    made = ArgumentParser(description=__doc__, allow_abbrev=False)
+    made.add_function_arguments(predict_folds, skip={"overwrite"})
+    made.add_argument("--overwrite", action="store_true", help="replace the test.csv there is")
+    return made
 
 
 if __name__ == "__main__":

@@ -101,7 +101,9 @@ def _shares(factor: str, balance: Balance) -> Chart:
     name = SHORT_NAMES.get(factor, factor)
     y = {"autorange": "reversed", "ticks": ""}
     x = shares_axis("", range=[0, 1], showgrid=False)
-    drawn = figure(traces, x, y, 150 + 28 * len(places), barmode="stack", bargap=0.15)
+    # Room for a bar per fold, and for a legend of two names a line.
+    height = 130 + 28 * len(places) + 10 * len(traces)
+    drawn = figure(traces, x, y, height, barmode="stack", bargap=0.15)
     return Chart(
         f"balance-{factor.replace('_', '-')}",
         f"Balance: {name}",

@@ -35,15 +35,26 @@ def load_photographs(
     if not data_dir.is_dir():
         return {}, [f"{data_dir} is not here. Give the competition folder as --data-dir."]
     found, problems = {}, []
-    for name in dict.fromkeys(names):
+    distinct = list(dict.fromkeys(names))
+    known = _find(data_dir, distinct)
+    for name in distinct:
         try:
-            picture = open_image(find_images(data_dir, "train", [name])[0], _STEPS[0][0])
+            path = known.get(name) or find_images(data_dir, "train", [name])[0]
+            picture = open_image(path, _STEPS[0][0])
         except MelanomaError as error:
             problems.append(str(error))
         else:
             picture.thumbnail((_STEPS[0][0], _STEPS[0][0]), Image.Resampling.LANCZOS)
             found[name] = picture
     return found, problems
+
+
+def _find(data_dir: Path, names: Sequence[str]) -> dict[str, Path]:
+    """All of them at once, because a folder of many photographs takes long to list; or none."""
+    try:
+        return dict(zip(names, find_images(data_dir, "train", names)))
+    except MelanomaError:
+        return {}  # each is asked for by itself then, and says what is missing
 
 
 def as_data_uris(pictures: dict[str, Image.Image], budget: int = BUDGET_BYTES) -> dict[str, str]:

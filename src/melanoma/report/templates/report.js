@@ -48,19 +48,27 @@
       paper_bgcolor: "rgba(0,0,0,0)",
       plot_bgcolor: "rgba(0,0,0,0)",
       margin: { l: 8, r: 26, t: 8, b: 8 },
-      legend: { orientation: "h", traceorder: "normal", x: 0, xanchor: "left", y: 1.02, yanchor: "bottom", font: { size: many - 0.5 } },
+      legend: { orientation: "h", traceorder: "normal", x: 0, xanchor: "left", y: 1.02, yanchor: "bottom", maxheight: 1000, font: { size: many - 0.5 } },
       hoverlabel: { bgcolor: resolve("--raised"), bordercolor: resolve("--line"), font: { color: resolve("--ink") } },
       // On a touch screen a finger scrolls the page; with a mouse a rectangle enlarges.
       dragmode: window.matchMedia("(pointer: coarse)").matches ? false : "zoom",
     };
   };
   const options = { displayModeBar: false, responsive: true, showTips: false };
-  const draw = (name) => {
-    const place = document.getElementById(name);
-    drawn.add(name);
-    Plotly.react(place, coloured(charts[name].data), layoutOf(charts[name].layout), options);
+  // Where there is little width a legend has a name a line, which may not go off the chart's height.
+  const heightOf = ({ data, layout }) => {
+    const names = data.filter((trace) => trace.showlegend !== false).length;
+    return layout.height + (narrow() ? 18 * Math.max(0, names - 3) : 0);
   };
-  const redraw = () => drawn.forEach(draw);
+  const draw = (name, more = {}) => {
+    const place = document.getElementById(name);
+    const height = heightOf(charts[name]);
+    drawn.add(name);
+    place.style.height = `${height}px`;
+    const layout = { ...layoutOf(charts[name].layout), height, ...more };
+    Plotly.react(place, coloured(charts[name].data), layout, options);
+  };
+  const redraw = () => drawn.forEach((name) => draw(name));
 
   // Only what comes into sight is drawn; on paper everything is.
   const watcher = new IntersectionObserver(
@@ -76,12 +84,16 @@
   );
   Object.keys(charts).forEach((name) => watcher.observe(document.getElementById(name)));
   let chosen;
+  let unfolded = [];
   window.addEventListener("beforeprint", () => {
     chosen = root.dataset.theme;
     root.dataset.theme = "light"; // paper is white, whatever the screen is
+    // Nothing can be unfolded on paper. What only repeats a chart is left out there by the style.
+    unfolded = [...document.querySelectorAll("section > details:not([open])")];
+    unfolded.forEach((one) => { one.open = true; });
     Object.keys(charts).forEach((name) => {
-      draw(name);
-      Plotly.relayout(name, { width: 640 });
+      Plotly.purge(name); // else the legend keeps the room that it had on the screen
+      draw(name, { width: 640 });
     });
   });
   window.addEventListener("afterprint", () => {
@@ -90,6 +102,7 @@
     } else {
       delete root.dataset.theme;
     }
+    unfolded.forEach((one) => { one.open = false; });
     redraw();
   });
 
