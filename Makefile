@@ -1,6 +1,6 @@
 # Every target does its own set-up: `make demo` and `make test` are all a fresh clone needs.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-kernel test-tpu test-s3 test-report test-docs docs reference check format bench torture torture-short clean
+.PHONY: help setup demo test test-kernel test-ray test-tpu test-s3 test-report test-docs docs reference check format bench torture torture-short clean
 
 VENV := .venv
 PYTHON := $(VENV)/bin/python
@@ -23,7 +23,7 @@ help:  ## List the targets
 
 setup: $(READY)  ## Make the virtual environment (once; 6 GB, one to three minutes)
 
-$(READY): requirements.txt requirements-dev.txt requirements-kaggle.txt requirements-docs.txt constraints.txt
+$(READY): requirements.txt requirements-dev.txt requirements-kaggle.txt requirements-docs.txt requirements-ray.txt constraints.txt
 	@test -n "$(PYTHON3)" || { echo "Python 3.11 or 3.12 is needed; say PYTHON3=/path/to/it" >&2; exit 2; }
 	$(PYTHON3) -m venv $(VENV)
 	$(PYTHON) -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt -c constraints.txt
@@ -48,11 +48,14 @@ $(KAGGLE)/.ready: kaggle_kernel/image-requirements.txt
 	$(KAGGLE)/bin/python -m pip install --quiet --disable-pip-version-check -r $<
 	@touch $@
 
+test-ray: $(READY)  ## Train over a Ray cluster of three nodes on this machine, one of which is killed (some minutes)
+	OMP_NUM_THREADS=1 $(PYTHON) -m pytest -m ray tests/training/cluster
+
 test-tpu: $(TPU_READY)  ## Run the tests that need torch_xla, on the processor (once: 6 GB; two minutes)
 	PJRT_DEVICE=CPU PYTHONPATH=tests/tpu/simulated OMP_NUM_THREADS=1 \
 		$(TPU_VENV)/bin/python -m pytest tests/tpu
 
-$(TPU_READY): requirements.txt requirements-dev.txt requirements-docs.txt requirements-tpu.txt constraints.txt
+$(TPU_READY): requirements.txt requirements-dev.txt requirements-docs.txt requirements-ray.txt requirements-tpu.txt constraints.txt
 	@test -n "$(PYTHON3)" || { echo "Python 3.11 or 3.12 is needed; say PYTHON3=/path/to/it" >&2; exit 2; }
 	$(PYTHON3) -m venv $(TPU_VENV)
 	grep -vE '^(torch|torchvision|triton)==' constraints.txt > $(TPU_VENV)/constraints.txt

@@ -8,7 +8,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "src"))
 from melanoma.command_line import script
 from melanoma.report.closing import close_run
 from melanoma.training.config import config_parser, parse_config
-from melanoma.training.launch import parse_folds, train_folds
+from melanoma.training.inputs import parse_folds
+from melanoma.training.launch import train_folds
 from melanoma.training.trials import find_batch_size, find_learning_rate
 
 parser = config_parser

@@ -26,7 +26,7 @@ LEVELS = [
     {"training"},
     {"prediction"},
     {"ensemble", "verification"},
-    {"report", "kaggle"},
+    {"report", "kaggle", "sweeping"},
 ]
 LEVEL_OF = {room: level for level, rooms in enumerate(LEVELS) for room in rooms}
 
@@ -45,6 +45,7 @@ OWNERS = {
     "plotly": {"report/drawing.py", "report/page.py"},
     "jinja2": {"report/page.py"},
     "captum": {"report/attention.py"},
+    "ray": {f"training/cluster/{name}.py" for name in ("connection", "machines", "node")},
 }
 MODULES = sorted(path for path in SOURCE.rglob("*.py") if path != SOURCE / "__init__.py")
 

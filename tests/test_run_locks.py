@@ -1,4 +1,5 @@
 import os
+import threading
 from pathlib import Path
 
 import pytest
@@ -27,6 +28,15 @@ def test_one_process_at_a_time_writes_into_a_fold(run: RunFolder) -> None:
     with hold_folds(run, [0, 1], "predicted"):
         pass
     run.fold(0).clear()
+
+
+def test_a_process_may_wait_for_one_that_is_about_to_end(run: RunFolder) -> None:
+    held = hold_folds(run, [0], "trained")
+    held.__enter__()
+    leaving = threading.Timer(0.2, held.__exit__, (None, None, None))
+    leaving.start()
+    with hold_folds(run, [0], "trained", wait_s=30):
+        leaving.join()
 
 
 def test_a_call_does_not_keep_its_own_processes_out(run: RunFolder) -> None:

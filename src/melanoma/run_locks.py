@@ -30,13 +30,16 @@ def hold_call(run: RunFolder, folds: Iterable[int]) -> Iterator[None]:
 
 
 @contextmanager
-def hold_folds(run: RunFolder, folds: Iterable[int], doing: str) -> Iterator[None]:
+def hold_folds(
+    run: RunFolder, folds: Iterable[int], doing: str, wait_s: float = 0.0
+) -> Iterator[None]:
     """Be the only process that writes into these folds; what killed ones have left is removed.
 
     Args:
         run: The run.
         folds: Their numbers.
         doing: What is done with them, for the message: "trained".
+        wait_s: How long to wait for a process that is at work.
 
     Raises:
         RunError: If another process is at work in one, naming it.
@@ -44,7 +47,7 @@ def hold_folds(run: RunFolder, folds: Iterable[int], doing: str) -> Iterator[Non
     with ExitStack() as held:
         # Of several processes on as many devices, the first holds the folds for all.
         for folder in map(run.fold, sorted(folds) if is_first_process() else []):
-            held.enter_context(hold(folder.lock, f"{folder.title} is being {doing}"))
+            held.enter_context(hold(folder.lock, f"{folder.title} is being {doing}", wait_s))
             for path in folder.leftovers():
                 remove_file(path)
         yield

@@ -4,12 +4,13 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from melanoma.command_line import TERMINATED
-from melanoma.training.processes import WHOLE_MACHINE, Job, Share, run_processes
+from melanoma.training.processes import WHOLE_MACHINE, Job, JobQueue, Share, run_processes
 
 SOURCE = Path(__file__).resolve().parents[2] / "src"
 
@@ -47,6 +48,38 @@ def test_after_a_failure_what_runs_ends_and_nothing_is_started(tmp_path: Path) -
     jobs = [job("a", "import os; os._exit(3)"), job("b", wait_and_write), job("c", "pass")]
     assert run_processes(jobs, [WHOLE_MACHINE] * 2) == {"a": 3, "b": 0}
     assert (tmp_path / "b").exists()
+
+
+def test_after_a_failure_other_runs_of_a_queue_go_on(tmp_path: Path) -> None:
+    fails = [job("a 0", "import os; os._exit(3)"), job("a 1", "pass")]
+    queue = JobQueue([fails, [job("b 0", "pass")], [], [job("c 0", "pass")]])
+    assert run_processes(queue, [WHOLE_MACHINE]) == {"a 0": 3, "b 0": 0, "c 0": 0}
+    assert queue.take() is None
+
+
+def test_jobs_of_a_failed_run_are_never_made() -> None:
+    made: list[str] = []
+
+    def jobs(run: str) -> Iterator[Job]:
+        for number in range(2):
+            made.append(f"{run} {number}")
+            yield job(made[-1], "pass")
+
+    queue = JobQueue([jobs("a"), jobs("b")])
+    first = queue.take()
+    assert first is not None
+    queue.ended(first, 1)
+    assert [left.name for left in queue] == ["b 0", "b 1"]
+    assert made == ["a 0", "b 0", "b 1"]
+
+
+def test_lines_of_several_runs_are_told_apart(capsys: pytest.CaptureFixture[str]) -> None:
+    text = "import sys; print('good'); print('bad', file=sys.stderr)"
+    named = replace(job("a", text), prefix="[a]")
+    assert run_processes([named], [WHOLE_MACHINE]) == {"a": 0}
+    printed = capsys.readouterr()
+    assert "[a] good\n" in printed.out
+    assert printed.err == "[a] bad\n"
 
 
 def test_nothing_is_left_running_by_an_error(tmp_path: Path) -> None:

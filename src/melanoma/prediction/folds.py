@@ -21,7 +21,7 @@ from melanoma.run_locks import hold_folds
 from melanoma.tables import IMAGE_NAME, test_csv
 from melanoma.training.callbacks import PredictionTables
 from melanoma.training.config import RunConfig, parse_config
-from melanoma.training.launch import fold_numbers
+from melanoma.training.inputs import fold_numbers
 from melanoma.training.noise import silence_known_noise
 
 

@@ -98,7 +98,8 @@ class Storage:
             return None
 
     def _connect(self) -> tuple[Any, str]:
-        return _connect(self.address, os.getpid())
+        # Listings are kept by us; in its memory they would be copied to every worker.
+        return open_filesystem(self.address, "--data.data_dir", use_listings_cache=False)
 
     def _path(self, name: str) -> str:
         root = self._connect()[1].rstrip("/")
@@ -122,23 +123,37 @@ class Storage:
         raise AssertionError("the last attempt returns or raises")
 
 
+def open_filesystem(address: str, option: str, **settings: Any) -> tuple[Any, str]:
+    """The file system of fsspec behind an address, one for each process, and the path in it.
+
+    Args:
+        address: scheme://place, or a path of this machine.
+        option: By which it was given, for messages.
+        settings: Of the file system.
+
+    Raises:
+        ConfigError: If there is no such scheme, or its package is not installed.
+        RemoteError: If it asks for credentials at once.
+    """
+    return _connect(address, option, os.getpid(), **settings)
+
+
 @cache
-def _connect(address: str, _pid: int) -> tuple[Any, str]:
+def _connect(address: str, option: str, _pid: int, **settings: Any) -> tuple[Any, str]:
     import fsspec
 
     scheme = address.partition("://")[0]
     try:
-        # Listings are kept by us; in its memory they would be copied to every worker.
-        system, path = fsspec.core.url_to_fs(address, use_listings_cache=False)
+        system, path = fsspec.core.url_to_fs(address, **settings)
     except ImportError as error:
         package = _package_of(scheme)
         raise ConfigError(
-            f"--data.data_dir {address}: {scheme}:// needs a package that is not installed ({error}). "
+            f"{option} {address}: {scheme}:// needs a package that is not installed ({error}). "
             f"Install it: pip install {package}"
         ) from error
     except ValueError as error:
         raise ConfigError(
-            f"--data.data_dir {address}: {str(error).rstrip('.')}. Give a folder, or an address that "
+            f"{option} {address}: {str(error).rstrip('.')}. Give a folder, or an address that "
             "begins with s3://, gs://, abfs://, http://, https:// or file://."
         ) from error
     except Exception as error:  # as of `_ask`: some ask for credentials at once

@@ -1,5 +1,6 @@
 """The process of one fold, started by `melanoma.training.launch` (and again by Lightning)."""
 
+import os
 import sys
 
 from lightning.pytorch.utilities.exceptions import SIGTERMException
@@ -9,7 +10,7 @@ from melanoma.run_folder import RunFolder
 from melanoma.run_locks import hold_folds
 from melanoma.training.config import parse_config
 from melanoma.training.fold import train_fold
-from melanoma.training.processes import STOPPED, end_with_launcher
+from melanoma.training.processes import LOCK_WAIT, STOPPED, end_with_launcher
 from melanoma.training.stopping import TrainingStopped
 
 
@@ -19,7 +20,8 @@ def main(arguments: list[str]) -> int:
     config = parse_config(arguments)
     try:
         fold = int(config.folds)
-        with hold_folds(RunFolder(config.run_dir), [fold], "trained"):
+        wait_s = float(os.environ.get(LOCK_WAIT, 0))
+        with hold_folds(RunFolder(config.run_dir), [fold], "trained", wait_s):
             result = train_fold(config, fold)
     except TrainingStopped:
         return STOPPED

@@ -6,14 +6,23 @@ from pathlib import Path
 from typing import Any
 
 import lightning.pytorch as pl
+import yaml
 from jsonargparse import ArgumentParser, Namespace
 
 from melanoma.command_line import parse_bytes, parse_duration
 from melanoma.errors import ConfigError, name_some
 from melanoma.images.datamodule import MelanomaDataModule
 from melanoma.models.module import MelanomaModule
+from melanoma.remote.address import address_of
 from melanoma.remote.opening import local_folder
 from melanoma.run_folder import RUNS
+from melanoma.training.cluster.options import (
+    OPTIONS,
+    ClusterOptions,
+    add_cluster_options,
+    check_with_others,
+    cluster_options,
+)
 from melanoma.training.loggers import parse_loggers
 
 # Arguments that follow from others, and are not settings of their own.
@@ -22,7 +31,7 @@ _OF_THE_RUN |= {"with_diagnoses", "with_metadata"}
 
 # What one call is asked to do, as opposed to what the run is: not part of config.yaml.
 _CALL_OPTIONS = ["config", "fold", "overwrite", "find_lr", "find_batch_size", "parallel_folds"]
-_CALL_OPTIONS += ["time_budget", "deadline", "disk_budget"]
+_CALL_OPTIONS += ["time_budget", "deadline", "disk_budget", *OPTIONS]
 
 
 @dataclass(frozen=True)
@@ -48,6 +57,7 @@ class RunConfig:
         checkpoint_every_n_steps: Steps between checkpoints within an epoch; None for none.
         parallel_folds: How many folds are trained side by side; None for what is best here.
         disk_budget: Bytes that the run folder may take; None for no limit.
+        cluster: Where folds are trained: on this machine, or on those of a cluster.
         data, model, trainer: Arguments of MelanomaDataModule, MelanomaModule and Trainer.
         resolved: All of it that makes the run, as YAML.
     """
@@ -68,10 +78,16 @@ class RunConfig:
     checkpoint_every_n_steps: int | None
     parallel_folds: int | None
     disk_budget: int | None
+    cluster: ClusterOptions
     data: dict[str, Any]
     model: dict[str, Any]
     trainer: dict[str, Any]
     resolved: str
+
+    @property
+    def data_address(self) -> str | None:
+        """Of the competition folder as it was given; None for a folder of this machine."""
+        return address_of(str(yaml.safe_load(self.resolved)["data"]["data_dir"]))
 
     def data_module(self, fold: int) -> MelanomaDataModule:
         """The data module of one fold."""
@@ -163,6 +179,7 @@ def config_parser() -> ArgumentParser:
         default=None,
         help="what the run folder may take, such as 19.5GB; what is not needed is removed",
     )
+    add_cluster_options(parser)
     parser.add_class_arguments(MelanomaDataModule, "data", skip=_OF_THE_RUN, instantiate=False)
     parser.add_class_arguments(MelanomaModule, "model", skip=_OF_THE_RUN, instantiate=False)
     parser.add_class_arguments(
@@ -198,6 +215,7 @@ def parse_config(arguments: list[str]) -> RunConfig:
         checkpoint_every_n_steps=parsed.checkpoint_every_n_steps,
         parallel_folds=parsed.parallel_folds,
         disk_budget=_bytes_of(parsed.disk_budget),
+        cluster=cluster_options(vars(parsed)),
         data=_with_local_folder(parsed.data.as_dict()),
         model=parsed.model.as_dict(),
         trainer=dict(vars(parser.instantiate(parsed).trainer)),
@@ -259,6 +277,7 @@ def _check_settings(config: RunConfig) -> None:
         raise ConfigError(f"--checkpoint_every_n_steps {every}: must be at least 1.")
     if config.parallel_folds is not None and config.parallel_folds < 1:
         raise ConfigError(f"--parallel_folds {config.parallel_folds}: must be at least 1.")
+    check_with_others(config.cluster, config.parallel_folds, config.trainer)
     parse_loggers(config.logger)
     if config.trainer.get("enable_checkpointing") is False:
         raise ConfigError(

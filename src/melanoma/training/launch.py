@@ -1,39 +1,68 @@
 """Training the folds of a run, one process each, and predicting the test photographs with them."""
 
 import os
-import time
 from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Protocol
 
-from melanoma.errors import ConfigError, RunError, name_some
-from melanoma.files import sha256_of, write_text
-from melanoma.folds.files import read_folds
+from melanoma.errors import ConfigError, RunError
+from melanoma.files import write_text
 from melanoma.locking import is_first_process
-from melanoma.models.backbones import check_backbone, check_image_size
-from melanoma.models.weights import check_weights
 from melanoma.run_folder import RunFolder
 from melanoma.run_locks import hold_call
-from melanoma.tables import FOLD, test_csv, train_csv
+from melanoma.tables import test_csv
 from melanoma.training.accelerators import check_accelerator, check_switches
 from melanoma.training.budget import TimeBudget
 from melanoma.training.config import RunConfig
 from melanoma.training.disk_budget import keep_within
+from melanoma.training.inputs import check_inputs, hash_tables, is_elsewhere, parse_folds
+from melanoma.training.jobs import job_of, jobs_of, missing_of, prediction_of
 from melanoma.training.processes import (
     STOPPED,
     WHOLE_MACHINE,
-    Job,
+    JobQueue,
     Share,
     describe_end,
     run_processes,
 )
 from melanoma.training.record import write_record
 from melanoma.training.shares import divide_machine
-from melanoma.training.trainer import check_trainer
 
-ALL_FOLDS = "all"
-# A fold that could not train longer than this is not begun: its process takes that long to start.
-SHORTEST_FOLD_S = 15.0
+
+class Launcher(Protocol):
+    """What runs the jobs of folds: processes of this machine, or tasks of a cluster."""
+
+    @property
+    def side_by_side(self) -> bool:
+        """Whether folds are trained at the same time, and what they draw would be mixed up."""
+
+    def run(self, jobs: JobQueue, deadline: float | None = None) -> dict[str, int]:
+        """Run jobs; the exit code of each that was started, by its name."""
+
+    def fetch(self, run: RunFolder, folds: Sequence[int]) -> None:
+        """Bring home what an earlier call, which was killed, has left elsewhere."""
+
+
+@dataclass(frozen=True)
+class LocalLauncher:
+    """Processes of this machine, one for each of its shares."""
+
+    shares: list[Share]
+
+    @property
+    def side_by_side(self) -> bool:
+        """Whether there are several shares."""
+        return len(self.shares) > 1
+
+    def run(self, jobs: JobQueue, deadline: float | None = None) -> dict[str, int]:
+        """See `run_processes`."""
+        return run_processes(jobs, self.shares, deadline)
+
+    def fetch(self, run: RunFolder, folds: Sequence[int]) -> None:
+        """Nothing is elsewhere."""
 
 
 def train_folds(config: RunConfig) -> Path | None:
@@ -57,17 +86,15 @@ def train_folds(config: RunConfig) -> Path | None:
     """
     run = RunFolder(config.run_dir)
     asked = parse_folds(config)
-    _check_launcher(config, asked)
-    check_accelerator(config.trainer)
-    check_switches(config.trainer, config.model)
-    shares = divide_machine(config, len(asked))
+    check_call(config, asked)
+    shares = share_machine(config, len(asked))
     check_inputs(config, asked[0])
     if not is_first_process():
         _join(config, run, asked)
         return None
-    with hold_call(run, asked):
-        _train_missing(config, run, asked, shares)
-        missing = _missing(config, run, asked)
+    with hold_call(run, asked), open_launcher([config], shares) as launcher:
+        _train_missing(config, run, asked, launcher)
+        missing = missing_of(config, run, asked)
     if config.trainer.get("fast_dev_run") or not missing:
         return config.run_dir
     print(
@@ -78,35 +105,117 @@ def train_folds(config: RunConfig) -> Path | None:
     return None
 
 
-def _check_launcher(config: RunConfig, asked: list[int]) -> None:
-    if "TORCHELASTIC_RUN_ID" in os.environ and len(asked) > 1:
-        # The store in which its processes find each other is made once, and still holds where those
-        # of the fold before were (torch/distributed/rendezvous.py, 2.15).
-        raise ConfigError(
-            f"--fold {config.folds}: torchrun trains one fold a call. Give it one after the other: "
-            f"--fold {asked[0]}, then --fold {asked[1]}."
-        )
+def check_call(config: RunConfig, asked: list[int]) -> None:
+    """Check that what starts the folds, and the devices they are to have, are there.
+
+    Raises:
+        ConfigError: If not, or if one does not go with the other.
+    """
+    if "TORCHELASTIC_RUN_ID" in os.environ:
+        if config.cluster.is_ray:
+            raise ConfigError(
+                "--launcher ray under torchrun: both would start processes. Start the script with "
+                "python."
+            )
+        if len(asked) > 1:
+            # The store in which its processes find each other is made once, and still holds where
+            # those of the fold before were (torch/distributed/rendezvous.py, 2.15).
+            raise ConfigError(
+                f"--fold {config.folds}: torchrun trains one fold a call. Give it one after the "
+                f"other: --fold {asked[0]}, then --fold {asked[1]}."
+            )
+    if config.cluster.is_ray:
+        from melanoma.training.cluster.connection import check_reachable
+
+        check_reachable(config.cluster.address)
+    if not is_elsewhere(config):
+        check_accelerator(config.trainer)
+    check_switches(config.trainer, config.model)
 
 
-def _train_missing(
-    config: RunConfig, run: RunFolder, asked: list[int], shares: list[Share]
-) -> None:
+def share_machine(config: RunConfig, n_asked: int) -> list[Share]:
+    """The shares of this machine that folds have; of the whole where it has not their devices."""
+    return [WHOLE_MACHINE] if is_elsewhere(config) else divide_machine(config, n_asked)
+
+
+@contextmanager
+def _local(shares: list[Share]) -> Iterator[Launcher]:
+    yield LocalLauncher(shares)
+
+
+def open_launcher(
+    configs: Sequence[RunConfig], shares: list[Share]
+) -> AbstractContextManager[Launcher]:
+    """What runs the folds of runs, for the length of a `with` statement.
+
+    Args:
+        configs: Of the runs, all with the same options of the cluster.
+        shares: Of this machine.
+
+    Raises:
+        MelanomaError: On entering it, if a cluster cannot be used.
+    """
+    if not configs[0].cluster.is_ray:
+        return _local(shares)
+    from melanoma.training.cluster.launcher import ray_launcher
+
+    return ray_launcher(configs, shares)
+
+
+def begin_run(
+    config: RunConfig, run: RunFolder, asked: list[int], launcher: Launcher, title: str = ""
+) -> list[int]:
+    """Make the run folder that of this configuration; the folds that are to be trained.
+
+    Args:
+        config: Of the run.
+        run: Where it is.
+        asked: The folds that are asked for.
+        launcher: Which may know of more that are finished.
+        title: Of the run, where there are several; begins what is printed.
+
+    Raises:
+        MelanomaError: If it is one of another configuration, or cannot be written.
+    """
     finished = run.finished_folds()
     kept = [fold for fold in finished if not (config.overwrite and fold in asked)]
-    run.take(config.resolved, _hashes(config), replaceable=config.overwrite and not kept)
+    run.take(config.resolved, hash_tables(config), replaceable=config.overwrite and not kept)
     write_record(run, config)
+    if not config.overwrite:
+        launcher.fetch(run, asked)
+        kept = run.finished_folds()
     for fold in asked:
         if fold in kept:
-            print(f"fold {fold} is finished and skipped; --overwrite repeats it", flush=True)
+            name = f"{title}, fold {fold}" if title else f"fold {fold}"
+            print(f"{name} is finished and skipped; --overwrite repeats it", flush=True)
+    return [fold for fold in asked if fold not in kept]
+
+
+def finish_run(
+    config: RunConfig,
+    run: RunFolder,
+    asked: list[int],
+    codes: dict[str, int],
+    budget: TimeBudget,
+) -> None:
+    """See that the folds of a run have ended well, then predict the test set with them.
+
+    Raises:
+        RunError: If one has not, or the prediction fails.
+    """
+    _check_ended_well(run, codes)
+    if test_csv(Path(config.data["data_dir"])).exists():
+        _predict_test_set(config, run, asked, budget)
+    keep_within(run, config.disk_budget)
+
+
+def _train_missing(config: RunConfig, run: RunFolder, asked: list[int], launcher: Launcher) -> None:
+    to_train = begin_run(config, run, asked, launcher)
     budget = TimeBudget(config.time_budget_s, Path(config.data["data_dir"]))
     try:
-        to_train = [fold for fold in asked if fold not in kept]
-        jobs = _jobs(config, run, to_train, budget, side_by_side=len(shares) > 1)
-        codes = run_processes(jobs, shares, budget.deadline)
-        _check_ended_well(run, codes)
-        if test_csv(Path(config.data["data_dir"])).exists():
-            _predict_test_set(run, asked, budget)
-        keep_within(run, config.disk_budget)
+        jobs = jobs_of(config, run, to_train, budget, side_by_side=launcher.side_by_side)
+        codes = launcher.run(JobQueue([jobs]), budget.deadline)
+        finish_run(config, run, asked, codes, budget)
     except KeyboardInterrupt:
         print(flush=True)
 
@@ -117,118 +226,9 @@ def _join(config: RunConfig, run: RunFolder, asked: list[int]) -> None:
     with TemporaryDirectory() as folder:
         # The first process may not have written the run's own yet.
         path = write_text(Path(folder) / "config.yaml", config.resolved)
-        jobs = [_job(config, path, fold) for fold in asked if fold not in finished]
+        jobs = [job_of(config, path, run, fold) for fold in asked if fold not in finished]
         codes = run_processes(jobs, [WHOLE_MACHINE])
     _check_ended_well(run, codes)
-
-
-def _missing(config: RunConfig, run: RunFolder, asked: list[int]) -> str:
-    """What a call that was ended early has left to do, for a sentence."""
-    finished = [fold for fold in asked if run.fold(fold).is_done]
-    begun = [fold for fold in asked if fold not in finished and run.fold(fold).is_begun]
-    others = [fold for fold in asked if fold not in finished and fold not in begun]
-    has_test_set = test_csv(Path(config.data["data_dir"])).exists()
-    unpredicted = [fold for fold in finished if has_test_set and not run.fold(fold).is_predicted]
-    parts = [
-        (begun, "is trained in part"),
-        (others, "has not been begun"),
-        (unpredicted, "has no test predictions yet"),
-    ]
-    found = [f"fold {name_some(folds)} {what}" for folds, what in parts if folds]
-    if found:
-        found.insert(0, f"{len(finished)} of {len(asked)} folds finished")
-    return ", ".join(found)
-
-
-def check_inputs(config: RunConfig, fold: int) -> None:
-    """Check tables, photographs, settings and weights before anything is trained.
-
-    Raises:
-        MelanomaError: Naming what cannot be used.
-    """
-    check_backbone(config.model["backbone"])  # before the photographs, which take longer
-    data = config.data_module(fold)
-    data.prepare_data()
-    data.setup()
-    module = config.module(data)
-    module.create_optimizer()
-    check_image_size(module.network.backbone, data.image_size)
-    check_weights(config.model["weights"], config.model["backbone"])
-    check_trainer(config)
-
-
-def parse_folds(config: RunConfig) -> list[int]:
-    """The folds asked for, in that order, each once.
-
-    Raises:
-        ConfigError: If one does not exist, or the option is not understood.
-    """
-    known = sorted(_folds_of(config))
-    asked = fold_numbers(config.folds, known)
-    unknown = [fold for fold in asked if fold not in known]
-    if unknown:
-        raise ConfigError(
-            f"--fold {config.folds}: {config.data['folds_csv']} has no fold {name_some(unknown)}, "
-            f"but {name_some(known)}."
-        )
-    return asked
-
-
-def fold_numbers(text: str, known: list[int]) -> list[int]:
-    """The folds that the option --fold names, in that order, each once; `all` for those known.
-
-    Raises:
-        ConfigError: If it is not understood.
-
-    >>> fold_numbers("2,0,2", known=[0, 1, 2])
-    [2, 0]
-    """
-    if text == ALL_FOLDS:
-        return known
-    try:
-        return list(dict.fromkeys(int(number) for number in text.split(",")))
-    except ValueError:
-        raise ConfigError(
-            f"--fold {text}: not understood. Give a number (0), several (0,2), or all."
-        ) from None
-
-
-def _folds_of(config: RunConfig) -> set[int]:
-    data = config.data
-    return set(
-        read_folds(Path(data["folds_csv"]), Path(data["data_dir"]), data["fold_column"])[FOLD]
-    )
-
-
-def _hashes(config: RunConfig) -> dict[str, str]:
-    tables = [train_csv(Path(config.data["data_dir"])), Path(config.data["folds_csv"])]
-    if config.data["external_csv"]:
-        tables.append(Path(config.data["external_csv"]))
-    names = ["train.csv", "the fold file", "the external table"]
-    return {name: sha256_of(path) for name, path in zip(names, tables)}
-
-
-def _jobs(
-    config: RunConfig, run: RunFolder, folds: list[int], budget: TimeBudget, side_by_side: bool
-) -> Iterator[Job]:
-    quiet = ["--trainer.enable_progress_bar=false", "--trainer.enable_model_summary=false"]
-    for fold in folds:
-        to_predict = [run.fold(number) for number in run.finished_folds()]
-        deadline = budget.training_deadline(to_predict)
-        if deadline is not None and time.monotonic() + SHORTEST_FOLD_S > deadline:
-            return
-        if config.overwrite:
-            run.fold(fold).clear()
-        keep_within(run, config.disk_budget, next_fold=fold)
-        more = quiet if side_by_side else []  # what would be drawn over each other
-        more = more if deadline is None else [*more, f"--deadline={deadline}"]
-        yield _job(config, run.config_yaml, fold, more)
-
-
-def _job(config: RunConfig, path: Path, fold: int, more: Sequence[str] = ()) -> Job:
-    resume = f"--resume={str(config.resume).lower()}"
-    arguments = ["--config", str(path), resume, *more, "--fold", str(fold)]
-    return Job(f"fold {fold}", "melanoma.training", arguments)
 
 
 def _check_ended_well(run: RunFolder, codes: dict[str, int]) -> None:
@@ -242,13 +242,12 @@ def _check_ended_well(run: RunFolder, codes: dict[str, int]) -> None:
         )
 
 
-def _predict_test_set(run: RunFolder, folds: list[int], budget: TimeBudget) -> None:
-    # A trial run (--trainer.fast_dev_run) has finished none.
-    ready = [fold for fold in folds if run.fold(fold).is_done and not run.fold(fold).is_predicted]
-    if not ready:
+def _predict_test_set(
+    config: RunConfig, run: RunFolder, folds: list[int], budget: TimeBudget
+) -> None:
+    job = prediction_of(config, run, folds)
+    if job is None:
         return
-    arguments = ["--run_dir", str(run.path), "--fold", ",".join(map(str, ready))]
-    job = Job("the prediction of the test set", "melanoma.prediction", arguments, alone=True)
     code = run_processes([job], [WHOLE_MACHINE], budget.deadline)[job.name]
     if code not in (0, STOPPED):
         raise RunError(

@@ -23,6 +23,7 @@ from melanoma.training.callbacks import EpochTable, PredictionTables
 from melanoma.training.checkpoint_io import AtomicCheckpointIO, with_atomic_checkpoints
 from melanoma.training.config import RunConfig
 from melanoma.training.loggers import create_loggers
+from melanoma.training.moved import MovedFolder
 from melanoma.training.noise import silence_known_noise
 from melanoma.training.peers import OneDisk
 from melanoma.training.photographs import ValidationPhotographs
@@ -118,6 +119,7 @@ def _callbacks(
 ) -> list[Callback]:
     ema_decay = config.model["ema_decay"]
     callbacks: list[Callback] = [
+        MovedFolder(folder.path),
         StepSeeds(config.seed + fold),
         PlaceInEpoch(),
         EpochTable(folder.metrics_csv, f"fold {fold}"),

@@ -1,0 +1,1 @@
+"""Folds over the machines of a Ray cluster; Ray itself is imported where it is asked for alone."""

@@ -1,0 +1,93 @@
+"""What has to be in order before a run is trained: its folds, tables, photographs and settings."""
+
+from dataclasses import replace
+from pathlib import Path
+
+from melanoma.errors import ConfigError, name_some
+from melanoma.files import sha256_of
+from melanoma.folds.files import read_folds
+from melanoma.models.backbones import check_backbone, check_image_size
+from melanoma.models.weights import check_weights
+from melanoma.tables import FOLD, train_csv
+from melanoma.training.config import RunConfig
+from melanoma.training.trainer import check_trainer
+
+ALL_FOLDS = "all"
+# What a Trainer is tried with where its own device is on another machine.
+_HARMLESS = {"accelerator": "cpu", "devices": 1, "strategy": "auto", "precision": "32-true"}
+
+
+def check_inputs(config: RunConfig, fold: int) -> None:
+    """Check tables, photographs, settings and weights before anything is trained.
+
+    Raises:
+        MelanomaError: Naming what cannot be used.
+    """
+    check_backbone(config.model["backbone"])  # before the photographs, which take longer
+    data = config.data_module(fold)
+    data.prepare_data()
+    data.setup()
+    module = config.module(data)
+    module.create_optimizer()
+    check_image_size(module.network.backbone, data.image_size)
+    check_weights(config.model["weights"], config.model["backbone"])
+    check_trainer(
+        replace(config, trainer={**config.trainer, **_HARMLESS}) if is_elsewhere(config) else config
+    )
+
+
+def is_elsewhere(config: RunConfig) -> bool:
+    """Whether the devices of a run are those of other machines, and need not be here."""
+    return config.cluster.is_ray and config.trainer["accelerator"] in ("gpu", "cuda")
+
+
+def parse_folds(config: RunConfig) -> list[int]:
+    """The folds asked for, in that order, each once.
+
+    Raises:
+        ConfigError: If one does not exist, or the option is not understood.
+    """
+    known = sorted(_folds_of(config))
+    asked = fold_numbers(config.folds, known)
+    unknown = [fold for fold in asked if fold not in known]
+    if unknown:
+        raise ConfigError(
+            f"--fold {config.folds}: {config.data['folds_csv']} has no fold {name_some(unknown)}, "
+            f"but {name_some(known)}."
+        )
+    return asked
+
+
+def fold_numbers(text: str, known: list[int]) -> list[int]:
+    """The folds that the option --fold names, in that order, each once; `all` for those known.
+
+    Raises:
+        ConfigError: If it is not understood.
+
+    >>> fold_numbers("2,0,2", known=[0, 1, 2])
+    [2, 0]
+    """
+    if text == ALL_FOLDS:
+        return known
+    try:
+        return list(dict.fromkeys(int(number) for number in text.split(",")))
+    except ValueError:
+        raise ConfigError(
+            f"--fold {text}: not understood. Give a number (0), several (0,2), or all."
+        ) from None
+
+
+def _folds_of(config: RunConfig) -> set[int]:
+    data = config.data
+    return set(
+        read_folds(Path(data["folds_csv"]), Path(data["data_dir"]), data["fold_column"])[FOLD]
+    )
+
+
+def hash_tables(config: RunConfig) -> dict[str, str]:
+    """The SHA-256 of each table that a run is made from, by what it is called in messages."""
+    tables = [train_csv(Path(config.data["data_dir"])), Path(config.data["folds_csv"])]
+    if config.data["external_csv"]:
+        tables.append(Path(config.data["external_csv"]))
+    names = ["train.csv", "the fold file", "the external table"]
+    return {name: sha256_of(path) for name, path in zip(names, tables)}

@@ -1,0 +1,187 @@
+"""Folds over a cluster of Ray's own making: several of its nodes on this machine."""
+
+import os
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+
+from melanoma.errors import ConfigError, RunError
+from melanoma.folds.creation import create_folds
+from melanoma.prediction.folds import predict_folds
+from melanoma.run_folder import RunFolder
+from melanoma.sweeping.runs import read_runs
+from melanoma.sweeping.sweep import sweep
+from melanoma.training.cluster import launcher, machines
+from melanoma.training.cluster.connection import import_ray
+from melanoma.training.config import RunConfig
+from melanoma.training.fold import train_fold
+from melanoma.training.inputs import hash_tables
+from melanoma.training.launch import train_folds
+from melanoma.verification.comparison import compare_runs
+from melanoma.verification.runs import verify_run
+from tiny_run import tiny_config, tiny_options
+
+pytestmark = pytest.mark.ray
+
+N_FOLDS = 5
+EPOCHS = "--trainer.max_epochs=4"
+
+
+@pytest.fixture
+def five_folds(competition: Path, tmp_path: Path) -> Path:
+    train = pd.read_csv(competition / "train.csv")
+    train["patient_id"] = train["image_name"]  # five folds need five patients with a melanoma
+    train.to_csv(competition / "train.csv", index=False)
+    path = tmp_path / "folds" / "folds.csv"
+    create_folds(competition, n_folds=N_FOLDS, output=path)
+    return path
+
+
+@pytest.fixture
+def cluster(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+    import_ray()
+    from ray.cluster_utils import Cluster
+
+    # The folds of these tests take all the cores there are, whatever else runs beside them.
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    made = Cluster(initialize_head=True, head_node_args={"num_cpus": 1, "include_dashboard": False})
+    made.add_node(num_cpus=1)
+    made.add_node(num_cpus=1)
+    yield made
+    made.shutdown()
+
+
+def on_ray(cluster: Any, *more: str) -> list[str]:
+    return ["--launcher=ray", f"--ray_address={cluster.address}", "--ray_cores=1", *more]
+
+
+def trained_here(competition: Path, folds_csv: Path) -> Path:
+    """The same run without any launcher."""
+    run_dir = folds_csv.parents[1] / "runs" / "here"
+    config = tiny_config(competition, folds_csv, EPOCHS, "--fold=all", f"--run_dir={run_dir}")
+    RunFolder(run_dir).take(config.resolved, hash_tables(config), replaceable=False)
+    for fold in range(N_FOLDS):
+        train_fold(config, fold)
+    predict_folds(run_dir)
+    return run_dir
+
+
+def kill_a_node_when(is_time: Callable[[], bool], cluster: Any) -> threading.Thread:
+    def watch() -> None:
+        for _ in range(3000):
+            if is_time():
+                cluster.remove_node(next(iter(cluster.worker_nodes)), allow_graceful=False)
+                return
+            time.sleep(0.02)
+
+    thread = threading.Thread(target=watch, daemon=True)
+    thread.start()
+    return thread
+
+
+def n_begun(config: RunConfig) -> int:
+    return len(list(config.run_dir.glob("fold_*/last.ckpt")))
+
+
+def test_a_run_whose_node_was_killed_ends_as_one_made_here(
+    competition: Path, five_folds: Path, cluster: Any, capfd: pytest.CaptureFixture[str]
+) -> None:
+    config = tiny_config(competition, five_folds, EPOCHS, "--fold=all", *on_ray(cluster))
+    # All three nodes train then, so one that is killed loses a fold.
+    watching = kill_a_node_when(lambda: n_begun(config) >= 3, cluster)
+    assert train_folds(config) == config.run_dir
+    watching.join()
+    printed = capfd.readouterr()
+    assert "Ray: 3 machine(s), 3 fold(s) at a time, 1 core(s) each" in printed.out
+    assert "begins again on" in printed.out
+    assert "going on from" in printed.out
+    assert "raylet" not in printed.out + printed.err
+    assert verify_run(config.run_dir).is_fine
+    compared = compare_runs(config.run_dir, trained_here(competition, five_folds))
+    assert compared.is_same, compared.as_text()
+    assert len(compared.files) == 3 * N_FOLDS
+
+
+def test_folds_that_travel_by_a_storage_come_home(
+    competition: Path,
+    five_folds: Path,
+    cluster: Any,
+    capfd: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+) -> None:
+    monkeypatch.setattr(launcher, "_KEEP_EVERY_S", 0.0)
+    storage = f"--ray_storage=file://{tmp_path / 'storage'}"
+    config = tiny_config(competition, five_folds, EPOCHS, "--fold=all", *on_ray(cluster, storage))
+    kept = (tmp_path / "storage" / config.run_dir.name).glob
+    watching = kill_a_node_when(lambda: len({p.parent for p in kept("fold_*/man*")}) >= 3, cluster)
+    assert train_folds(config) == config.run_dir
+    watching.join()
+    assert "begins again on" in capfd.readouterr().out
+    assert verify_run(config.run_dir).is_fine
+    compared = compare_runs(config.run_dir, trained_here(competition, five_folds))
+    assert compared.is_same, compared.as_text()
+    # A call that was killed before it brought them home: the next one does.
+    for fold in range(N_FOLDS):
+        RunFolder(config.run_dir).fold(fold).clear()
+    assert train_folds(config) == config.run_dir
+    assert capfd.readouterr().out.count("is finished and skipped") == N_FOLDS
+
+
+def test_what_goes_wrong_is_said_and_stopping_leaves_checkpoints(
+    competition: Path,
+    folds_csv: Path,
+    cluster: Any,
+    capfd: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+) -> None:
+    def config(*more: str) -> RunConfig:
+        return tiny_config(competition, folds_csv, *on_ray(cluster, *more))
+
+    with pytest.raises(ConfigError, match=r"a fold takes 64 core\(s\), and no machine .* has them"):
+        train_folds(config("--ray_cores=64"))
+    fails = config("--trainer.limit_predict_batches=1", "--trainer.max_epochs=1")
+    with pytest.raises(RunError, match=r"fold 0 stopped with exit code 2; the reason is above"):
+        train_folds(fails)
+    printed = capfd.readouterr()
+    assert "oof.csv: no prediction for TRAIN_" in printed.err
+    assert "begins again" not in printed.out
+    with monkeypatch.context() as patched:
+        # This call is quick to write its token, and the machines look for it elsewhere.
+        patched.setattr(machines, "write_text", lambda path, _text: path)
+        with pytest.raises(
+            RunError, match=r"is not the run folder of this machine: its disk is no"
+        ):
+            train_folds(config())
+    long = config("--trainer.max_epochs=5000", f"--run_dir={tmp_path / 'long'}", "--overwrite")
+    threading.Thread(target=interrupt_when, args=(lambda: n_begun(long) > 0,), daemon=True).start()
+    assert train_folds(long) is None
+    printed = capfd.readouterr()
+    assert "Received SIGTERM" in printed.err  # by the fold's own process
+    assert "0 of 1 folds finished, fold 0 is trained in part" in printed.out
+
+
+def interrupt_when(is_time: Callable[[], bool]) -> None:
+    while not is_time():
+        time.sleep(0.05)
+    os.kill(os.getpid(), 15)
+
+
+def test_a_sweep_over_a_cluster(
+    competition: Path, folds_csv: Path, cluster: Any, tmp_path: Path
+) -> None:
+    recipes = [tmp_path / "a.yaml", tmp_path / "b.yaml"]
+    for number, path in enumerate(recipes):
+        path.write_text(f"model: {{dropout: 0.{number}}}\n")
+    tiny = [o for o in tiny_options(competition, folds_csv) if "--run_dir" not in o]
+    options = [*tiny, "--trainer.max_epochs=1", "--fold=all", *on_ray(cluster)]
+    done = sweep(read_runs(recipes, [0], options, tmp_path / "runs"), tmp_path / "runs" / "sweep")
+    done.check()
+    assert done.built is not None
+    assert done.as_text().endswith("submission.csv")
