@@ -80,7 +80,7 @@ def made_tiny(command: list[str]) -> list[str]:
     script = Path(command[0]).stem
     if script == "make_sample":
         return [*command, "--n_train", "160", "--n_test", "10", "--image_size_px", "32"]
-    if script == "train_folds":
+    if script in ("train_folds", "sweep"):
         own_weights = any(word.startswith("runs/") and ".ckpt" in word for word in command)
         batch = [] if "--data.batch_size" in command else ["--data.batch_size", "8"]
         weights = [] if own_weights else ["--model.weights", "none"]

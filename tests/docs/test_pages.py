@@ -16,6 +16,7 @@ from melanoma.training.config import config_parser
 REASONS = {
     "needs a TPU": r"configs/tpu\.yaml",
     "needs GPUs, or several devices": r"--trainer\.devices|--trainer\.accelerator gpu|torchrun|srun",
+    "needs a cluster": r"--launcher ray|ray start",
     "needs an object store": r"s3://",
     "talks to Kaggle": r"push_kernel\.py(?!.*--dry-run)",
     "is not a whole command": r"\.\.\.",
@@ -92,7 +93,7 @@ def test_every_option_exists(block: Block, monkeypatch: pytest.MonkeyPatch) -> N
             parse_call(arguments, "")
             continue
         parser = load(ROOT / command[0]).parser()
-        if command[0].endswith("show_batch.py"):
+        if command[0].endswith(("show_batch.py", "sweep.py")):
             _, rest = parser.parse_known_args(arguments)
             config_parser().parse_args(rest)
         else:

@@ -12,15 +12,12 @@ import pytest
 
 from melanoma.errors import ConfigError, RunError
 from melanoma.folds.creation import create_folds
-from melanoma.prediction.folds import predict_folds
 from melanoma.run_folder import RunFolder
 from melanoma.sweeping.runs import read_runs
 from melanoma.sweeping.sweep import sweep
 from melanoma.training.cluster import launcher, machines
 from melanoma.training.cluster.connection import import_ray
 from melanoma.training.config import RunConfig
-from melanoma.training.fold import train_fold
-from melanoma.training.inputs import hash_tables
 from melanoma.training.launch import train_folds
 from melanoma.verification.comparison import compare_runs
 from melanoma.verification.runs import verify_run
@@ -61,13 +58,10 @@ def on_ray(cluster: Any, *more: str) -> list[str]:
 
 
 def trained_here(competition: Path, folds_csv: Path) -> Path:
-    """The same run without any launcher."""
+    """The same run by the local launcher."""
     run_dir = folds_csv.parents[1] / "runs" / "here"
     config = tiny_config(competition, folds_csv, EPOCHS, "--fold=all", f"--run_dir={run_dir}")
-    RunFolder(run_dir).take(config.resolved, hash_tables(config), replaceable=False)
-    for fold in range(N_FOLDS):
-        train_fold(config, fold)
-    predict_folds(run_dir)
+    assert train_folds(config) == run_dir
     return run_dir
 
 
