@@ -56,6 +56,8 @@ def provide(folder: Path) -> None:
     for source, name in [*copies, ("demo", "archive"), ("demo", "theirs")]:
         if (runs / source / "fold_4" / "test.csv").is_file() and not (runs / name).exists():
             shutil.copytree(runs / source, runs / name)
+            if name == "archive":  # of other images
+                (runs / name / "tables.json").write_text('{"train.csv": "another"}')
 
 
 @pytest.mark.parametrize("page", pages(), ids=lambda page: str(page.relative_to(ROOT)))

@@ -64,7 +64,7 @@ def read_runs(
     ]
     for run in runs[: len(configs)]:  # the others differ in their seed alone
         check_call(run.config, run.asked)
-        check_inputs(run.config, run.asked[0])
+        check_inputs(run.config, run.asked)
     return runs
 
 

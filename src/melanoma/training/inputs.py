@@ -1,5 +1,6 @@
 """What has to be in order before a run is trained: its folds, tables, photographs and settings."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,20 +12,26 @@ from melanoma.models.weights import check_weights
 from melanoma.tables import FOLD, train_csv
 from melanoma.training.config import RunConfig
 from melanoma.training.trainer import check_trainer
+from melanoma.training.warm_start import check_warm_start
 
 ALL_FOLDS = "all"
 # What a Trainer is tried with where its own device is on another machine.
 _HARMLESS = {"accelerator": "cpu", "devices": 1, "strategy": "auto", "precision": "32-true"}
 
 
-def check_inputs(config: RunConfig, fold: int) -> None:
+def check_inputs(config: RunConfig, asked: Sequence[int]) -> None:
     """Check tables, photographs, settings and weights before anything is trained.
+
+    Args:
+        config: Of the run.
+        asked: The folds that are to be trained.
 
     Raises:
         MelanomaError: Naming what cannot be used.
     """
     check_backbone(config.model["backbone"])  # before the photographs, which take longer
-    data = config.data_module(fold)
+    check_warm_start(config.model["weights"], config.data, hash_tables(config), asked)
+    data = config.data_module(asked[0])
     data.prepare_data()
     data.setup()
     module = config.module(data)

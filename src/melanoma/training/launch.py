@@ -88,7 +88,7 @@ def train_folds(config: RunConfig) -> Path | None:
     asked = parse_folds(config)
     check_call(config, asked)
     shares = share_machine(config, len(asked))
-    check_inputs(config, asked[0])
+    check_inputs(config, asked)
     if not is_first_process():
         _join(config, run, asked)
         return None
