@@ -1,6 +1,6 @@
 # Every target does its own set-up: `make demo` and `make test` are all a fresh clone needs.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-kernel test-ray test-tpu test-s3 test-report test-docs docs reference check format bench torture torture-short clean
+.PHONY: help setup demo test test-long test-kernel test-ray test-tpu test-s3 test-report test-docs docs reference check format bench torture torture-short clean
 
 VENV := .venv
 PYTHON := $(VENV)/bin/python
@@ -37,6 +37,9 @@ demo: $(READY)  ## Run the whole job on the embedded sample: runs/demo/submissio
 
 test: $(READY)  ## Run the tests
 	OMP_NUM_THREADS=1 $(PYTHON) -m pytest -n 2
+
+test-long: $(READY)  ## Run the tests of whole kernels, and of devices that die (some minutes)
+	OMP_NUM_THREADS=1 $(PYTHON) -m pytest -n 2 -m long
 
 test-kernel: $(READY) $(KAGGLE)/.ready  ## Run a pushed kernel on the packages of Kaggle's image (6 GB, Python 3.12)
 	OMP_NUM_THREADS=1 MELANOMA_KAGGLE_PYTHON=$(abspath $(KAGGLE)/bin/python) \

@@ -16,6 +16,8 @@ from melanoma.run_folder import RunFolder
 from melanoma.verification.runs import verify_run
 from tiny_wheel import wheel
 
+pytestmark = pytest.mark.long
+
 Make = Callable[[str], Kernel]
 
 

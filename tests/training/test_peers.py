@@ -50,7 +50,7 @@ def ranks(session: int) -> dict[int, int]:
     return found
 
 
-@pytest.mark.parametrize("n_devices", [2, 3])
+@pytest.mark.parametrize("n_devices", [2, pytest.param(3, marks=pytest.mark.long)])
 def test_several_devices_score_and_predict_what_one_does(
     competition: Path, folds_csv: Path, n_devices: int
 ) -> None:
@@ -72,6 +72,7 @@ def test_several_devices_score_and_predict_what_one_does(
     assert oof["prediction"].tolist() == pytest.approx(alone.squeeze().sigmoid().tolist(), abs=1e-5)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("killed", [0, 1])
 @pytest.mark.skipif(not Path("/proc").is_dir(), reason="finds processes in /proc")
 def test_a_device_that_dies_ends_the_fold_which_goes_on(
@@ -97,6 +98,7 @@ def test_a_device_that_dies_ends_the_fold_which_goes_on(
     assert folder.is_done
 
 
+@pytest.mark.long
 def test_torchrun_and_the_like_start_a_process_per_device(
     competition: Path, folds_csv: Path
 ) -> None:
@@ -111,6 +113,7 @@ def test_torchrun_and_the_like_start_a_process_per_device(
     assert log.count(str(run.path) + "\n") == 1  # the first process alone reports
 
 
+@pytest.mark.long
 def test_machines_that_share_no_disk_are_told_before_training(
     competition: Path, folds_csv: Path
 ) -> None:
