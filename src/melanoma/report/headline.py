@@ -45,7 +45,7 @@ def tiles(material: Material) -> list[Tile]:
             f"{count(melanomas, 'melanoma')}, {count(n_patients, 'patient')}",
         ),
         Tile("Folds", f"{done} of {max(done, known)}", "finished"),
-        Tile("Time", duration(seconds), f"training, {_fold_count(material)} one after the other"),
+        Tile("Time", duration(seconds), f"training, the times of {_fold_count(material)} added up"),
     ]
 
 
