@@ -1,6 +1,7 @@
 """A tiny competition that every test can train on in a second or two."""
 
 import os
+import signal
 from pathlib import Path
 
 import numpy as np
@@ -21,6 +22,10 @@ from melanoma.tables import (
 )
 
 os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")
+
+# A shell has what it starts in the background ignore Ctrl-C, and whatever that starts in turn.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 N_TRAIN, N_TEST, N_PATIENTS = 40, 10, 12
 
