@@ -19,7 +19,7 @@ LEVELS = [
     {"remote"},
     {"diagnoses", "metadata"},
     {"folds", "metrics"},
-    {"run_folder"},
+    {"run_folder", "run_tables"},
     {"run_locks"},
     {"images"},
     {"models"},

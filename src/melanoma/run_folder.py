@@ -2,7 +2,7 @@
 
 import json
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -172,8 +172,11 @@ class RunFolder:
 
     def finished_folds(self) -> list[int]:
         """The numbers of the folds that are done, sorted."""
-        numbers = (path.parent.name.removeprefix("fold_") for path in self._done_files())
-        return sorted(int(number) for number in numbers if number.isdigit())
+        return _numbers(path.parent for path in self._done_files())
+
+    def begun_folds(self) -> list[int]:
+        """The numbers of the folds that have a folder, finished or not, sorted."""
+        return _numbers(self.path.glob("fold_*"))
 
     def check_finished(self, folds: list[int]) -> None:
         """Check that each of the folds is done.
@@ -255,6 +258,11 @@ class RunFolder:
 
     def _done_files(self) -> Iterator[Path]:
         return self.path.glob("fold_*/done.json")
+
+
+def _numbers(folders: Iterable[Path]) -> list[int]:
+    numbers = (path.name.removeprefix("fold_") for path in folders)
+    return sorted(int(number) for number in numbers if number.isdigit())
 
 
 def differing_settings(old: dict[str, Any], new: dict[str, Any]) -> list[str]:

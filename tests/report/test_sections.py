@@ -12,7 +12,7 @@ from melanoma.report.calibration import calibration
 from melanoma.report.comparison import comparison
 from melanoma.report.discrimination import discrimination
 from melanoma.report.distributions import distributions, edges_of, shares_of_bins
-from melanoma.report.folds import balance_of, folds_section
+from melanoma.report.folds import folds_section
 from melanoma.report.headline import tiles
 from melanoma.report.learning import learning
 from melanoma.report.provenance import provenance
@@ -43,7 +43,7 @@ def test_the_headline_is_the_ensemblers_row(material: Material) -> None:
 
 
 def test_folds_have_a_line_each_and_a_chart_per_factor(material: Material) -> None:
-    section = folds_section(material, balance_of(material))
+    section = folds_section(material)
     assert [row[0] for row in section.tables[0].rows] == ["0", "1"]
     assert [chart.name for chart in section.charts] == [
         "balance-sex",

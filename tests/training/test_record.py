@@ -9,8 +9,9 @@ import torch
 
 import melanoma
 from melanoma.run_folder import RunFolder
+from melanoma.run_tables import hash_tables
 from melanoma.training import record
-from melanoma.training.inputs import hash_tables
+from melanoma.training.inputs import tables_of
 from melanoma.training.record import commit, hash_photographs, write_record
 from tiny_run import tiny_config
 
@@ -23,7 +24,7 @@ def written(competition: Path, folds_csv: Path) -> dict[str, Any]:
 def write(competition: Path, folds_csv: Path) -> dict[str, Any]:
     config = tiny_config(competition, folds_csv)
     run = RunFolder(config.run_dir)
-    run.take(config.resolved, hash_tables(config), replaceable=False)
+    run.take(config.resolved, hash_tables(tables_of(config)), replaceable=False)
     write_record(run, config)
     content: dict[str, Any] = json.loads(run.record_json.read_text())
     return content

@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 
 from melanoma.errors import ConfigError
-from melanoma.training.inputs import hash_tables
+from melanoma.run_tables import hash_tables
+from melanoma.training.inputs import tables_of
 from melanoma.training.launch import train_folds
 from melanoma.training.warm_start import check_warm_start
 from tiny_run import tiny_config
@@ -72,7 +73,7 @@ def test_weights_of_other_images_are_left_alone(tmp_path: Path) -> None:
 
 def test_it_is_told_before_anything_is_trained(competition: Path, folds_csv: Path) -> None:
     config = tiny_config(competition, folds_csv, "--fold=1")
-    weights = checkpoint(competition.parent, hash_tables(config))
+    weights = checkpoint(competition.parent, hash_tables(tables_of(config)))
     config = tiny_config(competition, folds_csv, "--fold=all", f"--model.weights={weights}")
     with pytest.raises(ConfigError, match=r"fold 0 validates here"):
         train_folds(config)

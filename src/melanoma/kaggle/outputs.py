@@ -78,8 +78,7 @@ def _check_same(parts: Sequence[RunFolder]) -> None:
 
 
 def _fold_numbers(parts: Sequence[RunFolder]) -> list[int]:
-    names = (path.name.removeprefix("fold_") for part in parts for path in part.path.glob("fold_*"))
-    return sorted({int(name) for name in names if name.isdigit()})
+    return sorted({number for part in parts for number in part.begun_folds()})
 
 
 def _copies(parts: Sequence[RunFolder], number: int) -> list[FoldFolder]:

@@ -13,7 +13,7 @@ from melanoma.report.discrimination import discrimination
 from melanoma.report.distributions import distributions
 from melanoma.report.duplicates import duplicates_section, find_doubtful_pairs
 from melanoma.report.findings import find
-from melanoma.report.folds import balance_of, folds_section
+from melanoma.report.folds import folds_section
 from melanoma.report.groups import Group, factors_to_show, groups_section, score_groups
 from melanoma.report.headline import tiles
 from melanoma.report.learning import learning
@@ -72,7 +72,7 @@ def make_page(material: Material, grad_cam: bool) -> Page:
     unknown_sizes = ["the sizes of the photographs are not known: they are not here."]
     sections = [
         *([comparison(material)] if len(material.runs) > 1 else []),
-        folds_section(material, balance_of(material)),
+        folds_section(material),
         learning(material),
         discrimination(material),
         threshold_section(stops),

@@ -1,6 +1,7 @@
 """ROC and precision-recall curves, per fold and pooled."""
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 
@@ -31,11 +32,7 @@ def discrimination(material: Material) -> Section:
 
 def _roc(material: Material) -> Chart:
     row = material.row
-    chance = {
-        **line(Curve(np.array([0.0, 1.0]), np.array([0.0, 1.0])), "chance", colour("muted")),
-        "hoverinfo": "skip",
-        "line": {"color": colour("muted"), "dash": "dot", "width": 1},
-    }
+    chance = _chance(0.0, 1.0)
     traces = [chance, *_traces(material, roc, row.fold_aucs, row.pooled_auc, "AUC")]
     x, y = shares_axis("1 - specificity"), shares_axis("sensitivity")
     return Chart(
@@ -49,11 +46,7 @@ def _roc(material: Material) -> Chart:
 
 def _precision_recall(material: Material) -> Chart:
     share = float(material.predictions.targets.mean())
-    chance = {
-        **line(Curve(np.array([0.0, 1.0]), np.array([share, share])), "chance", colour("muted")),
-        "hoverinfo": "skip",
-        "line": {"color": colour("muted"), "dash": "dot", "width": 1},
-    }
+    chance = _chance(share, share)
     row = material.row
     traces = [
         chance,
@@ -71,6 +64,13 @@ def _precision_recall(material: Material) -> Chart:
         f"{row.average_precision:.4f}; guessing has {share:.4f}, the share of melanomas.",
         figure(traces, x, y, 460),
     )
+
+
+def _chance(left: float, right: float) -> dict[str, Any]:
+    """What guessing comes to, at the left end and at the right one."""
+    curve = Curve(np.array([0.0, 1.0]), np.array([left, right]))
+    style = {"color": colour("muted"), "dash": "dot", "width": 1}
+    return {**line(curve, "chance", colour("muted")), "hoverinfo": "skip", "line": style}
 
 
 def _traces(

@@ -1,26 +1,24 @@
 """The folds: what each is worth and has cost, and how even they are."""
 
-import numpy as np
-
 from melanoma.ensemble.table import four_digits
-from melanoma.folds.balance import Balance, judge_folds
+from melanoma.folds.balance import Balance
 from melanoma.folds.factors import SHORT_NAMES
-from melanoma.folds.groups import join_groups
 from melanoma.report.costs import FoldCost, fold_costs
 from melanoma.report.drawing import figure, label, series, shares_axis
 from melanoma.report.parts import Chart, Section, Table
 from melanoma.report.reading import Material
 from melanoma.report.words import duration, percent
 from melanoma.run_folder import RunFolder
-from melanoma.tables import FOLD, TARGET
+from melanoma.tables import TARGET
 
 # Values beyond these are many and rare: one stripe.
 _MOST_STRIPES = 7
 
 
-def folds_section(material: Material, balance: Balance) -> Section:
+def folds_section(material: Material) -> Section:
     """The section of folds."""
-    tables = [_table(material, balance)]
+    balance = material.balance
+    tables = [_table(material)]
     if len(material.runs) > 1:
         tables += [_costs(run) for run in material.runs]
     notes = [*material.missing.of("folds")]
@@ -40,25 +38,18 @@ def folds_section(material: Material, balance: Balance) -> Section:
     )
 
 
-def balance_of(material: Material) -> Balance:
-    """How even the folds are that are reported on."""
-    rows = material.rows
-    groups = join_groups(rows)
-    return judge_folds(rows, rows[FOLD].to_numpy(dtype=np.int64), groups)
-
-
 def fold_table(material: Material) -> Table:
     """The folds for the terminal: a line each."""
-    return _table(material, balance_of(material))
+    return _table(material)
 
 
-def _table(material: Material, balance: Balance) -> Table:
+def _table(material: Material) -> Table:
     alone = len(material.runs) == 1
     costs = {cost.fold: cost for cost in fold_costs(material.runs[0])} if alone else {}
     head = ["fold", "images", "patients", "melanomas", "share", "AUC"]
     head += ["best epoch", "time"] if alone else []
     rows = []
-    per_fold = balance.per_fold.to_dict(orient="records")
+    per_fold = material.balance.per_fold.to_dict(orient="records")
     for counts, area in zip(per_fold, material.row.fold_aucs):
         cells = [str(counts["fold"])]
         cells += [f"{counts[name]:,}" for name in ("images", "patients", "melanomas")]

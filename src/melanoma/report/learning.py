@@ -68,9 +68,8 @@ def learning(material: Material) -> Section:
 def _curves(run: RunFolder) -> tuple[list[_FoldCurve], list[int]]:
     """Of all folds that have been begun, and the folds without."""
     best = {cost.fold: cost.best_epoch for cost in fold_costs(run)}
-    numbers = [path.name.removeprefix("fold_") for path in run.path.glob("fold_*")]
     curves, absent = [], []
-    for fold in sorted(int(number) for number in numbers if number.isdigit()):
+    for fold in run.begun_folds():
         epochs = read_epochs(run.fold(fold))
         if epochs is None or epochs.empty:
             absent.append(fold)

@@ -6,6 +6,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from melanoma.ensemble.blending import Blended, blend_runs
@@ -16,7 +17,9 @@ from melanoma.ensemble.runs import read_run
 from melanoma.ensemble.sources import Source, check_given_once, join_sources
 from melanoma.ensemble.table import Row
 from melanoma.errors import ConfigError, RunError, name_some
+from melanoma.folds.balance import Balance, judge_folds
 from melanoma.folds.files import read_folds
+from melanoma.folds.groups import join_groups
 from melanoma.metrics.checks import Floats
 from melanoma.remote.opening import folder_if_there, folder_of_run
 from melanoma.report.parts import Missing
@@ -76,6 +79,12 @@ class Material:
         if self.blended.oof is None:
             raise ValueError("a blend of runs has out-of-fold predictions")
         return self.blended.oof
+
+    @cached_property
+    def balance(self) -> Balance:
+        """How even the folds are that are reported on."""
+        fold = self.rows[FOLD].to_numpy(dtype=np.int64)
+        return judge_folds(self.rows, fold, join_groups(self.rows))
 
     @property
     def row(self) -> Row:
@@ -191,8 +200,7 @@ def _read_source(run: RunFolder, tables: _Tables, finished: list[int], missing: 
 
 
 def _begun_folds(runs: Sequence[RunFolder]) -> list[int]:
-    names = (path.name.removeprefix("fold_") for run in runs for path in run.path.glob("fold_*"))
-    return sorted({int(name) for name in names if name.isdigit()})
+    return sorted({number for run in runs for number in run.begun_folds()})
 
 
 def _note_missing(

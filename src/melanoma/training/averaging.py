@@ -43,23 +43,17 @@ class DeviceAveraging(EMAWeightAveraging):
             self._average_model.register_buffer("n_averaged", count.cpu())
 
     def on_train_batch_end(
-        self,
-        trainer: pl.Trainer,
-        pl_module: pl.LightningModule,
-        outputs: Any,
-        batch: Any,
-        batch_idx: int,
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, *step: Any
     ) -> None:
         """Bring the average up to date."""
-        arguments = (trainer, pl_module, outputs, batch, batch_idx)
         average = self._average_model
         if average is None or pl_module.device.type != "xla":
-            super().on_train_batch_end(*arguments)
+            super().on_train_batch_end(trainer, pl_module, *step)
             return
         is_first = int(average.n_averaged) == 0
         # A program of its own, whatever other callbacks do at this step.
         run_traced(pl_module.device)
-        super().on_train_batch_end(*arguments)
+        super().on_train_batch_end(trainer, pl_module, *step)
         if is_first:
             _own_memory(average.module)
         run_traced(pl_module.device)

@@ -45,9 +45,9 @@ def with_atomic_checkpoints(
     return listed if writes else [*listed, writer()]
 
 
-def as_list(plugins: Any) -> list[Any]:
+def as_list(option: Any) -> list[Any]:
     """An option that Lightning takes as one, several or none."""
-    return plugins if isinstance(plugins, list) else [plugins] if plugins else []
+    return option if isinstance(option, list) else [option] if option else []
 
 
 def _write_to_disk(path: Path, content: memoryview) -> None:

@@ -5,11 +5,11 @@ from dataclasses import replace
 from pathlib import Path
 
 from melanoma.errors import ConfigError, name_some
-from melanoma.files import sha256_of
 from melanoma.folds.files import read_folds
 from melanoma.models.backbones import check_backbone, check_image_size
 from melanoma.models.weights import check_weights
-from melanoma.tables import FOLD, train_csv
+from melanoma.run_tables import hash_tables, tables_made_from
+from melanoma.tables import FOLD
 from melanoma.training.config import RunConfig
 from melanoma.training.trainer import check_trainer
 from melanoma.training.warm_start import check_warm_start
@@ -30,7 +30,9 @@ def check_inputs(config: RunConfig, asked: Sequence[int]) -> None:
         MelanomaError: Naming what cannot be used.
     """
     check_backbone(config.model["backbone"])  # before the photographs, which take longer
-    check_warm_start(config.model["weights"], config.data, hash_tables(config), asked)
+    if config.model["weights"] not in ("none", "imagenet"):
+        tables = hash_tables(tables_of(config))
+        check_warm_start(config.model["weights"], config.data, tables, asked)
     data = config.data_module(asked[0])
     data.prepare_data()
     data.setup()
@@ -91,10 +93,6 @@ def _folds_of(config: RunConfig) -> set[int]:
     )
 
 
-def hash_tables(config: RunConfig) -> dict[str, str]:
-    """The SHA-256 of each table that a run is made from, by what it is called in messages."""
-    tables = [train_csv(Path(config.data["data_dir"])), Path(config.data["folds_csv"])]
-    if config.data["external_csv"]:
-        tables.append(Path(config.data["external_csv"]))
-    names = ["train.csv", "the fold file", "the external table"]
-    return {name: sha256_of(path) for name, path in zip(names, tables)}
+def tables_of(config: RunConfig) -> dict[str, Path]:
+    """The tables that a run is made from, by what they are called in messages."""
+    return tables_made_from(config.data, Path(config.data["data_dir"]))

@@ -13,12 +13,13 @@ from melanoma.files import write_text
 from melanoma.locking import is_first_process
 from melanoma.run_folder import RunFolder
 from melanoma.run_locks import hold_call
+from melanoma.run_tables import hash_tables
 from melanoma.tables import test_csv
 from melanoma.training.accelerators import check_accelerator, check_switches
 from melanoma.training.budget import TimeBudget
 from melanoma.training.config import RunConfig
 from melanoma.training.disk_budget import keep_within
-from melanoma.training.inputs import check_inputs, hash_tables, is_elsewhere, parse_folds
+from melanoma.training.inputs import check_inputs, is_elsewhere, parse_folds, tables_of
 from melanoma.training.jobs import job_of, jobs_of, missing_of, prediction_of
 from melanoma.training.processes import (
     STOPPED,
@@ -179,7 +180,8 @@ def begin_run(
     """
     finished = run.finished_folds()
     kept = [fold for fold in finished if not (config.overwrite and fold in asked)]
-    run.take(config.resolved, hash_tables(config), replaceable=config.overwrite and not kept)
+    tables = hash_tables(tables_of(config))
+    run.take(config.resolved, tables, replaceable=config.overwrite and not kept)
     write_record(run, config)
     if not config.overwrite:
         launcher.fetch(run, asked)

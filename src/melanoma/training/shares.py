@@ -14,7 +14,7 @@ from melanoma.training.processes import WHOLE_MACHINE, Share
 # Each with half of the cores: 1.27 times as fast as one after the other on two cores.
 _FOLDS_ON_A_PROCESSOR = 2
 
-_THREADS = "OMP_NUM_THREADS"
+THREADS = "OMP_NUM_THREADS"
 _GPUS = "CUDA_VISIBLE_DEVICES"
 
 
@@ -53,6 +53,12 @@ def visible_gpus() -> list[str]:
     count = torch.cuda.device_count()
     named = [name.strip() for name in os.environ.get(_GPUS, "").split(",") if name.strip()]
     return (named or [str(number) for number in range(count)])[:count]
+
+
+def n_threads_within(n_cores: int) -> int:
+    """How many threads a process has on so many cores: one for each, at least one."""
+    asked = os.environ.get(THREADS, "")  # by the user, who may have reasons for fewer
+    return max(1, min(n_cores, int(asked)) if asked.isdigit() else n_cores)
 
 
 def _best_on(config: RunConfig, n_asked: int) -> int:
@@ -102,8 +108,5 @@ def _divide(whole: list[str], n_parts: int, kind: str) -> list[list[str]]:
 
 
 def _share(cores: list[str], n_threads: int, environment: dict[str, str] | None = None) -> Share:
-    asked = os.environ.get(_THREADS, "")
-    if asked.isdigit():  # by the user, who may have reasons for fewer
-        n_threads = min(n_threads, int(asked))
-    variables = {_THREADS: str(max(1, n_threads)), **(environment or {})}
+    variables = {THREADS: str(n_threads_within(n_threads)), **(environment or {})}
     return Share(variables, frozenset(map(int, cores)))

@@ -20,7 +20,7 @@ from melanoma.tables import FOLD, IMAGE_NAME, PATIENT_ID, TARGET, patients_of
 from melanoma.training.acceleration import device_of, precision_of, with_precision
 from melanoma.training.averaging import DeviceAveraging
 from melanoma.training.callbacks import EpochTable, PredictionTables
-from melanoma.training.checkpoint_io import AtomicCheckpointIO, with_atomic_checkpoints
+from melanoma.training.checkpoint_io import AtomicCheckpointIO, as_list, with_atomic_checkpoints
 from melanoma.training.config import RunConfig
 from melanoma.training.loggers import create_loggers
 from melanoma.training.moved import MovedFolder
@@ -55,7 +55,7 @@ def create_trainer(
         options["logger"] = create_loggers(config.logger, folder, config.run_dir.name)
     options["callbacks"] = [
         OneDisk(folder),
-        *_as_list(options.get("callbacks") or []),
+        *as_list(options.get("callbacks")),
         *([LearningRateMonitor("epoch")] if options["logger"] else []),
         *_callbacks(config, fold, folder, data),
         # After the averaging of weights, before the checkpoints, which Lightning puts last.
@@ -182,10 +182,6 @@ def _last_checkpoints(folder: FoldFolder, n_steps: int | None = None) -> ModelCh
         every_n_train_steps=n_steps,
         enable_version_counter=False,
     )
-
-
-def _as_list(callbacks: Any) -> list[Callback]:
-    return callbacks if isinstance(callbacks, list) else [callbacks]
 
 
 def _rows_to_predict(data: MelanomaDataModule, fold: int) -> pd.DataFrame:

@@ -7,10 +7,9 @@ from typing import Any
 
 from melanoma.errors import ConfigError, name_some
 from melanoma.files import read_object
-from melanoma.run_folder import RunFolder
+from melanoma.run_folder import FoldFolder, RunFolder
+from melanoma.run_tables import EXTERNAL, FOLDS, TRAIN
 from melanoma.tables import FOLD
-
-_TRAIN, _FOLDS, _EXTERNAL = "train.csv", "the fold file", "the external table"
 
 
 def check_warm_start(
@@ -36,9 +35,9 @@ def check_warm_start(
         return
     run = RunFolder(folder.parent)
     theirs = read_object(run.tables_json)
-    if tables[_TRAIN] not in (theirs.get(_TRAIN), theirs.get(_EXTERNAL)):
+    if tables[TRAIN] not in (theirs.get(TRAIN), theirs.get(EXTERNAL)):
         return  # other images, or no run of ours
-    number = int(folder.name.removeprefix("fold_"))
+    number = FoldFolder(folder).number
     clean = [number] if _has_same_folds(run, theirs, data, tables) else []
     told = [fold for fold in folds if fold not in clean]
     if told:
@@ -55,5 +54,5 @@ def _has_same_folds(
 ) -> bool:
     before = run.read_config().get("data") or {}
     is_same_column = before.get("fold_column", FOLD) == data["fold_column"]
-    has_same_tables = all(theirs.get(name) == tables[name] for name in (_TRAIN, _FOLDS))
+    has_same_tables = all(theirs.get(name) == tables[name] for name in (TRAIN, FOLDS))
     return is_same_column and has_same_tables

@@ -11,7 +11,8 @@ from melanoma.files import find_leftovers, read_object, sha256_of
 from melanoma.folds.files import read_fold_column
 from melanoma.remote.opening import folder_if_there
 from melanoma.run_folder import RunFolder
-from melanoma.tables import FOLD, train_csv
+from melanoma.run_tables import tables_made_from
+from melanoma.tables import FOLD
 from melanoma.verification.blends import verify_blend
 from melanoma.verification.findings import Finding
 from melanoma.verification.folds import FoldState, verify_fold
@@ -85,13 +86,12 @@ def verify_run(run_dir: Path) -> Verification:
 
 
 def _fold_numbers(run: RunFolder, data: dict[str, Any]) -> list[int]:
-    names = (path.name.removeprefix("fold_") for path in run.path.glob("fold_*"))
-    begun = {int(name) for name in names if name.isdigit()}
+    begun = run.begun_folds()
     try:
         folds = read_fold_column(Path(data["folds_csv"]), data.get("fold_column") or FOLD)
     except (KeyError, MelanomaError):  # the tables may be elsewhere by now
-        return sorted(begun)
-    return sorted(begun | set(folds[folds >= 0].tolist()))
+        return begun
+    return sorted({*begun, *folds[folds >= 0].tolist()})
 
 
 def _verify_made_from(run: RunFolder, data: dict[str, Any], data_dir: Path) -> list[Finding]:
@@ -99,17 +99,12 @@ def _verify_made_from(run: RunFolder, data: dict[str, Any], data_dir: Path) -> l
     tables = read_object(run.tables_json)
     if not tables:
         return [Finding(run.tables_json, "missing or not readable as JSON", remedy)]
-    places = {
-        "train.csv": train_csv(data_dir),
-        "the fold file": Path(data.get("folds_csv") or ""),
-        "the external table": Path(data.get("external_csv") or ""),
-    }
     return [
         Finding(
             path,
             f"{name} is another than the one {run.path} was made from (their SHA-256 differ)",
             "Put the earlier one back, or train again into another --run_dir.",
         )
-        for name, path in places.items()
+        for name, path in tables_made_from(data, data_dir).items()
         if name in tables and path.is_file() and sha256_of(path) != tables[name]
     ]

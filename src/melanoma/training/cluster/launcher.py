@@ -9,21 +9,21 @@ from typing import Any
 
 from melanoma.command_line import sigterm_as_exit
 from melanoma.errors import ConfigError, RunError
-from melanoma.files import sha256_of
 from melanoma.run_folder import RunFolder, binding_settings
 from melanoma.run_locks import hold_folds
+from melanoma.run_tables import hash_tables
 from melanoma.training.cluster.connection import connected
 from melanoma.training.cluster.lines import Lines, in_one_line, print_lines
 from melanoma.training.cluster.machines import (
     address_of,
     check_machines,
     on_this_machine,
-    tables_of,
 )
 from melanoma.training.cluster.needs import Needs, check_fits, n_places, needs_of
 from melanoma.training.cluster.node import Travel, Work, train
 from melanoma.training.cluster.storage import FoldStore, identity
 from melanoma.training.config import RunConfig
+from melanoma.training.inputs import tables_of
 from melanoma.training.processes import LOCK_WAIT, STOPPED, Job, JobQueue, Share
 
 _POLL_S = 0.3
@@ -168,10 +168,9 @@ class RayLauncher:
         if config.cluster.storage is None:
             return None
         if folder.path not in self._stores:
-            tables = {name: sha256_of(path) for name, path in tables_of(config).items()}
             self._stores[folder.path] = FoldStore(
                 f"{address_of(config)}/{folder.path.name}",
-                identity(binding_settings(run.read_config()), tables),
+                identity(binding_settings(run.read_config()), hash_tables(tables_of(config))),
             )
         return self._stores[folder.path]
 

@@ -7,14 +7,15 @@ from pathlib import Path
 from typing import Any
 
 from melanoma.errors import RunError, name_some
-from melanoma.files import remove_file, sha256_of, write_text
+from melanoma.files import remove_file, write_text
 from melanoma.images.sources import read_sources
 from melanoma.locking import LOCKS
-from melanoma.tables import train_csv
+from melanoma.run_tables import TRAIN, hash_tables
 from melanoma.training.cluster import probe
 from melanoma.training.cluster.lines import in_one_line, print_lines
 from melanoma.training.cluster.storage import write_token
 from melanoma.training.config import RunConfig
+from melanoma.training.inputs import tables_of
 
 # What a machine may take to get the code and to answer, the first time.
 _PROBE_S = 90.0
@@ -74,9 +75,11 @@ def _expected(config: RunConfig) -> Iterator[probe.Expected]:
         write_token(storage, token)
     elif path is not None:
         write_text(path, token)
-    hashes = {name: sha256_of(file) for name, file in tables_of(config).items()}
+    files = tables_of(config)
+    hashes = hash_tables(files)
     behind_address = _behind_address(config, hashes)
-    files = {name: file for name, file in tables_of(config).items() if name not in behind_address}
+    if behind_address:
+        del files[TRAIN]
     tables = {file.absolute(): hashes[name] for name, file in files.items()}
     some = {} if behind_address else _some_photographs(config)
     try:
@@ -86,19 +89,11 @@ def _expected(config: RunConfig) -> Iterator[probe.Expected]:
             remove_file(path)
 
 
-def tables_of(config: RunConfig) -> dict[str, Path]:
-    """The tables that a run is made from."""
-    data = config.data
-    external = {"external": Path(data["external_csv"])} if data["external_csv"] else {}
-    tables = {"train": train_csv(Path(data["data_dir"])), "folds": Path(data["folds_csv"])}
-    return tables | external
-
-
 def _behind_address(config: RunConfig, hashes: Mapping[str, str]) -> dict[str, Any]:
     """What opens the data of a run on any machine; empty where they are in a folder."""
     if config.data_address is None:
         return {}
-    return {**config.data, "data_dir": config.data_address, "train": hashes["train"]}
+    return {**config.data, "data_dir": config.data_address, "train": hashes[TRAIN]}
 
 
 def _some_photographs(config: RunConfig) -> dict[Path, int]:

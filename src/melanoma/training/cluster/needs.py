@@ -12,8 +12,8 @@ from melanoma.images.workers import available_cores
 from melanoma.training.acceleration import device_of
 from melanoma.training.config import RunConfig
 from melanoma.training.processes import Share
+from melanoma.training.shares import THREADS, n_threads_within
 
-_THREADS = "OMP_NUM_THREADS"
 # Of this machine's environment, what a fold's process is told on another one too.
 _HANDED_ON = ("NO_ALBUMENTATIONS_UPDATE", "MELANOMA_WEIGHTS", "WANDB_MODE")
 
@@ -53,14 +53,14 @@ def needs_of(config: RunConfig, shares: Sequence[Share]) -> Needs:
     gpus = _n_gpus(config) if options.gpus is None else options.gpus
     cores = options.cores or len(share.cores or available_cores())
     n_processes = gpus or _n_devices(config.trainer["devices"])
-    own = share.environment.get(_THREADS)
+    own = share.environment.get(THREADS)
     if own is None or options.cores:
         whole = n_processes == 1 and not options.cores
-        own = str(_whole_machine() if whole else max(1, _capped(cores // n_processes)))
+        own = str(_whole_machine() if whole else n_threads_within(cores // n_processes))
     handed_on = {name: os.environ[name] for name in _HANDED_ON if name in os.environ}
     # Ray names the GPUs to those that it gives some; the others must not see any.
     hidden = {} if gpus else {"CUDA_VISIBLE_DEVICES": ""}
-    return Needs(cores, gpus, {**handed_on, **hidden, _THREADS: own})
+    return Needs(cores, gpus, {**handed_on, **hidden, THREADS: own})
 
 
 def n_places(node: Mapping[str, Any], needs: Needs) -> int:
@@ -124,8 +124,3 @@ def _n_devices(devices: Any) -> int:
 
 def _whole_machine() -> int:
     return torch.get_num_threads()
-
-
-def _capped(n_threads: int) -> int:
-    asked = os.environ.get(_THREADS, "")  # by the user, who may have reasons for fewer
-    return min(n_threads, int(asked)) if asked.isdigit() else n_threads
