@@ -5,24 +5,17 @@ threads on both sides. Few epochs by default: what Ray adds is paid once a call 
 weighs more in them than in a real run. Commands alternate, so that both see the same machine.
 """
 
-import os
-import subprocess
 import sys
 import tempfile
-import time
 from pathlib import Path
 from statistics import median
 
-ROOT = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(ROOT / "src"))
+from common import ROOT, SHARED, call, run_timed, short_training
 
-from jsonargparse import ArgumentParser  # noqa: E402
+from melanoma.command_line import script
+from melanoma.images.workers import available_cores
 
-from melanoma.command_line import script  # noqa: E402
-from melanoma.folds.creation import create_folds  # noqa: E402
-from melanoma.images.workers import available_cores  # noqa: E402
-
-DATA_DIR = ROOT.parent / "shared" / "data" / "isic2018"
+DATA_DIR = SHARED / "isic2018"
 
 
 def compare(
@@ -45,12 +38,8 @@ def compare(
     """
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        create_folds(data_dir, output=folder / "folds.csv")
-        common = [
-            f"--config={config}", f"--data.data_dir={data_dir}", "--trainer.accelerator=cpu",
-            f"--data.folds_csv={folder / 'folds.csv'}", f"--trainer.max_epochs={epochs}",
-            *(options or []),
-        ]  # fmt: skip
+        on_processor = ["--trainer.accelerator=cpu", *(options or [])]
+        common = short_training(data_dir, config, epochs, folder, on_processor)
         every = [*common, f"--fold={fold}"]
         ray = [*every, "--launcher=ray"]
         measure({"local launcher": every, "ray": ray}, rounds, folder)
@@ -73,14 +62,8 @@ def measure(
     for number in range(rounds):
         for name, options in commands.items():
             run_dir = folder / f"{name} {number}".replace(" ", "_")
-            script_py = str(ROOT / "scripts" / "train_folds.py")
-            command = [sys.executable, script_py, *options, f"--run_dir={run_dir}"]
-            environment = dict(os.environ)
-            if threads:
-                environment["OMP_NUM_THREADS"] = str(threads[name])
-            started = time.perf_counter()
-            subprocess.run(command, check=True, stdout=subprocess.DEVNULL, env=environment)  # noqa: S603
-            seconds[name].append(time.perf_counter() - started)
+            n_threads = threads[name] if threads else None
+            seconds[name].append(run_timed([*options, f"--run_dir={run_dir}"], n_threads).seconds)
     base = median(next(iter(seconds.values())))
     for name, its in seconds.items():
         each = " ".join(f"{value:.1f}" for value in its)
@@ -90,9 +73,7 @@ def measure(
 @script
 def main(arguments: list[str]) -> None:
     """Parse the command line."""
-    parser = ArgumentParser(description=__doc__, allow_abbrev=False)
-    parser.add_function_arguments(compare)
-    compare(**parser.instantiate(parser.parse_args(arguments)))
+    call(compare, __doc__, arguments)
 
 
 if __name__ == "__main__":

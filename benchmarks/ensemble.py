@@ -5,23 +5,17 @@ in a process of its own: what is measured is the whole command, its start-up inc
 """
 
 import json
-import os
-import subprocess
 import sys
 import tempfile
-import time
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(ROOT / "src"))
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+from common import ROOT, Used, call, run_timed
 
-import numpy as np  # noqa: E402
-import numpy.typing as npt  # noqa: E402
-import pandas as pd  # noqa: E402
-from jsonargparse import ArgumentParser  # noqa: E402
-
-from melanoma.command_line import script  # noqa: E402
-from melanoma.run_folder import RunFolder  # noqa: E402
+from melanoma.command_line import script
+from melanoma.run_folder import RunFolder
 
 SCRIPT = ROOT / "scripts" / "build_submission.py"
 N_TRAIN, N_PATIENTS, N_MELANOMAS, N_TEST, N_FOLDS = 33_126, 2_056, 584, 10_982, 5
@@ -41,22 +35,15 @@ def compare(n_runs: int = 18, methods: list[str] | None = None, n_threads: int =
         run_dirs = write_runs(Path(folder), n_runs)
         print(f"{'method':>10} {'seconds':>8} {'peak_mb':>8}")
         for method in methods or DEFAULT_METHODS:
-            seconds, peak_mb = measure(run_dirs, method, Path(folder) / method, n_threads)
-            print(f"{method:>10} {seconds:8.2f} {peak_mb:8d}", flush=True)
+            used = measure(run_dirs, method, Path(folder) / method, n_threads)
+            print(f"{method:>10} {used.seconds:8.2f} {used.peak_mb:8d}", flush=True)
 
 
-def measure(run_dirs: list[Path], method: str, out_dir: Path, n_threads: int) -> tuple[float, int]:
-    """Blend once: the seconds it took, and its peak memory in MB."""
+def measure(run_dirs: list[Path], method: str, out_dir: Path, n_threads: int) -> Used:
+    """Blend once."""
     command = [sys.executable, str(SCRIPT), "--run-dir", *map(str, run_dirs)]
     command += ["--method", method, "--out-dir", str(out_dir)]
-    environment = os.environ | {"OMP_NUM_THREADS": str(n_threads)}
-    start = time.perf_counter()
-    child = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL)  # noqa: S603
-    _, status, usage = os.wait4(child.pid, 0)
-    seconds = time.perf_counter() - start
-    if status:
-        raise SystemExit(f"{' '.join(command[:2])} failed with status {status}")
-    return seconds, usage.ru_maxrss // 1024  # kB on Linux
+    return run_timed(command, n_threads)
 
 
 def write_runs(folder: Path, n_runs: int) -> list[Path]:
@@ -113,9 +100,7 @@ def write(path: Path, rows: pd.DataFrame, logits: Floats, fold: int) -> None:
 @script
 def main(arguments: list[str]) -> None:
     """Compare the methods."""
-    parser = ArgumentParser(description=__doc__, allow_abbrev=False)
-    parser.add_function_arguments(compare)
-    compare(**parser.instantiate(parser.parse_args(arguments)))
+    call(compare, __doc__, arguments)
 
 
 if __name__ == "__main__":

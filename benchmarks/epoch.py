@@ -21,8 +21,8 @@ from typing import Any, Literal
 import lightning.pytorch as pl
 import pandas as pd
 import torch
-from introductory import ROOT, Stopwatch, train_introductory
-from jsonargparse import ArgumentParser
+from common import SHARED, call
+from introductory import Stopwatch, train_introductory
 
 from melanoma.command_line import script
 from melanoma.folds.creation import create_folds
@@ -34,7 +34,7 @@ from melanoma.training.config import RunConfig, parse_config
 from melanoma.training.noise import silence_known_noise
 from melanoma.training.trainer import create_trainer
 
-DATA_DIR = ROOT.parent / "shared" / "data" / "isic2018"
+DATA_DIR = SHARED / "isic2018"
 Contender = Literal["introductory", "timm", "efficientnet-pytorch"]
 BACKBONES = {
     "timm": "tf_efficientnet_b0",
@@ -197,9 +197,7 @@ def main(arguments: list[str]) -> None:
     if arguments[:1] == ["--measure"]:
         print(json.dumps(_measure(json.loads(arguments[1]))))
         return
-    parser = ArgumentParser(description=__doc__, allow_abbrev=False)
-    parser.add_function_arguments(compare)
-    compare(**parser.instantiate(parser.parse_args(arguments)))
+    call(compare, __doc__, arguments)
 
 
 if __name__ == "__main__":

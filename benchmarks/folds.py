@@ -10,24 +10,20 @@ import resource
 import subprocess
 import sys
 import time
-from pathlib import Path
 from typing import Literal
 
-ROOT = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(ROOT / "src"))
+import numpy as np
+import numpy.typing as npt
+from common import SHARED, call
 
-import numpy as np  # noqa: E402
-import numpy.typing as npt  # noqa: E402
-from jsonargparse import ArgumentParser  # noqa: E402
-
-from melanoma.command_line import script  # noqa: E402
-from melanoma.folds.balancing import balance_groups, size_strata  # noqa: E402
+from melanoma.command_line import script
+from melanoma.folds.balancing import balance_groups, size_strata
 
 Codes = npt.NDArray[np.int64]
 Table = Literal["siim", "isic2024", "million"]
 Method = Literal["ours", "scikit-learn"]
 
-SIIM_CSV = ROOT.parent / "shared" / "data" / "siim2020" / "train.csv"
+SIIM_CSV = SHARED / "siim2020" / "train.csv"
 # Images, patients, most images of one patient, share of positives. The first are ISIC 2024's.
 SIMULATED = {
     "isic2024": (401_059, 1_042, 9_000, 0.001),
@@ -163,9 +159,7 @@ def main(arguments: list[str]) -> None:
         table, method, k, seed = arguments[1:]
         print(json.dumps(measure(table, method, int(k), int(seed))))  # type: ignore[arg-type]
         return
-    parser = ArgumentParser(description=__doc__, allow_abbrev=False)
-    parser.add_function_arguments(compare)
-    compare(**parser.instantiate(parser.parse_args(arguments)))
+    call(compare, __doc__, arguments)
 
 
 if __name__ == "__main__":

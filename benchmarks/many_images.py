@@ -2,18 +2,13 @@
 
 import itertools
 import os
-import sys
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(ROOT / "src"))
+import pandas as pd
+from common import SHARED
 
-import pandas as pd  # noqa: E402
-
-from melanoma.folds.creation import create_folds  # noqa: E402
-from melanoma.tables import INDEX_COLUMNS  # noqa: E402
-
-SHARED = ROOT.parent / "shared" / "data"
+from melanoma.folds.creation import create_folds
+from melanoma.tables import INDEX_COLUMNS
 
 
 def make_competition(

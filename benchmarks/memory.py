@@ -14,7 +14,7 @@ from typing import Any
 
 import lightning.pytorch as pl
 import pandas as pd
-from jsonargparse import ArgumentParser
+from common import call
 from many_images import make_competition
 
 from melanoma.command_line import script
@@ -112,9 +112,7 @@ def main(arguments: list[str]) -> None:
     """Parse the command line."""
     if arguments[:1] == ["--measure"]:
         return _measure(*arguments[1:])
-    parser = ArgumentParser(description=__doc__, allow_abbrev=False)
-    parser.add_function_arguments(measure)
-    measure(**parser.instantiate(parser.parse_args(arguments)))
+    call(measure, __doc__, arguments)
     return None
 
 

@@ -13,25 +13,21 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
-from pathlib import Path
 from statistics import NormalDist
 from typing import Literal
 
-ROOT = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(ROOT / "src"))
+import numpy as np
+import numpy.typing as npt
+from common import SHARED, call
 
-import numpy as np  # noqa: E402
-import numpy.typing as npt  # noqa: E402
-from jsonargparse import ArgumentParser  # noqa: E402
-
-from melanoma.command_line import script  # noqa: E402
-from melanoma.metrics import PatientBootstrap, auc, delong_test, delong_variance  # noqa: E402
+from melanoma.command_line import script
+from melanoma.metrics import PatientBootstrap, auc, delong_test, delong_variance
 
 Codes = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
 Table = Literal["siim", "simulated", "alone", "isic2024"]
 
-SIIM_CSV = ROOT.parent / "shared" / "data" / "siim2020" / "train.csv"
+SIIM_CSV = SHARED / "siim2020" / "train.csv"
 # Images, patients, positives. In the second every image is of a patient of its own.
 SIMULATED = {
     "simulated": (33_126, 2_056, 584),
@@ -204,9 +200,7 @@ def main(arguments: list[str]) -> None:
         table, *numbers = arguments[1:]
         print(json.dumps(measure(table, *map(int, numbers))))  # type: ignore[arg-type]
         return
-    parser = ArgumentParser(description=__doc__, allow_abbrev=False)
-    parser.add_function_arguments(compare)
-    compare(**parser.instantiate(parser.parse_args(arguments)))
+    call(compare, __doc__, arguments)
 
 
 if __name__ == "__main__":

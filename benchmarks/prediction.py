@@ -16,30 +16,27 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(ROOT / "src"))
+import lightning.pytorch as pl
+import torch
+from common import SHARED, call
+from torch.utils.data import DataLoader
 
-import lightning.pytorch as pl  # noqa: E402
-import torch  # noqa: E402
-from jsonargparse import ArgumentParser  # noqa: E402
-from torch.utils.data import DataLoader  # noqa: E402
-
-from melanoma.command_line import script  # noqa: E402
-from melanoma.images.dataset import DrawSampler  # noqa: E402
-from melanoma.images.prediction_datamodule import PredictionDataModule  # noqa: E402
-from melanoma.images.sample import make_sample  # noqa: E402
-from melanoma.images.workers import start_worker  # noqa: E402
-from melanoma.models.fold_ensemble import FoldEnsemble  # noqa: E402
-from melanoma.models.module import MelanomaModule  # noqa: E402
-from melanoma.models.views import symmetric_views  # noqa: E402
-from melanoma.prediction.memory import (  # noqa: E402
+from melanoma.command_line import script
+from melanoma.images.dataset import DrawSampler
+from melanoma.images.prediction_datamodule import PredictionDataModule
+from melanoma.images.sample import make_sample
+from melanoma.images.workers import start_worker
+from melanoma.models.fold_ensemble import FoldEnsemble
+from melanoma.models.module import MelanomaModule
+from melanoma.models.views import symmetric_views
+from melanoma.prediction.memory import (
     bytes_per_photograph,
     peak_memory_text,
     wanted_batch_size,
 )
-from melanoma.training.noise import silence_known_noise  # noqa: E402
+from melanoma.training.noise import silence_known_noise
 
-ISIC_2018 = ROOT.parent / "shared" / "data" / "isic2018"
+ISIC_2018 = SHARED / "isic2018"
 
 
 @dataclass(frozen=True)
@@ -206,9 +203,7 @@ def _photographs(folder: Path) -> list[Path]:
 @script
 def main(arguments: list[str]) -> None:
     """Parse and compare."""
-    parser = ArgumentParser(description=__doc__, allow_abbrev=False)
-    parser.add_function_arguments(compare)
-    compare(**parser.instantiate(parser.parse_args(arguments)))
+    call(compare, __doc__, arguments)
 
 
 if __name__ == "__main__":

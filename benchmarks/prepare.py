@@ -17,16 +17,13 @@ from collections.abc import Callable
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-ROOT = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(ROOT / "src"))
+import numpy as np
+from common import SHARED, call
+from PIL import Image
 
-import numpy as np  # noqa: E402
-from jsonargparse import ArgumentParser  # noqa: E402
-from PIL import Image  # noqa: E402
-
-from melanoma.command_line import script  # noqa: E402
-from melanoma.errors import ImageError  # noqa: E402
-from melanoma.images.copies import CopyJob, CopySettings, make_copy  # noqa: E402
+from melanoma.command_line import script
+from melanoma.errors import ImageError
+from melanoma.images.copies import CopyJob, CopySettings, make_copy
 
 SIZE = (6000, 4000)
 COPY_PX, COPY_SIZE = 512, (768, 512)
@@ -36,7 +33,7 @@ NOISE, SOURCE_QUALITY = 2.0, 85
 
 
 def compare(
-    data_dir: Path = ROOT.parent / "shared" / "data" / "isic2018" / "original",
+    data_dir: Path = SHARED / "isic2018" / "original",
     n_photographs: int = 6,
     repeats: int = 15,
 ) -> None:
@@ -116,9 +113,7 @@ def enlarge(path: Path, enlarged: Path) -> Path:
 @script
 def main(arguments: list[str]) -> None:
     """Compare."""
-    parser = ArgumentParser(description=__doc__, allow_abbrev=False)
-    parser.add_function_arguments(compare)
-    compare(**parser.instantiate(parser.parse_args(arguments)))
+    call(compare, __doc__, arguments)
 
 
 if __name__ == "__main__":

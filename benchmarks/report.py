@@ -7,23 +7,18 @@ networks, so that Grad-CAM is left out; its cost depends on the network and 18 p
 """
 
 import os
-import subprocess
 import sys
 import tempfile
-import time
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[1]
-sys.path[:0] = [str(ROOT / "src"), str(ROOT / "benchmarks")]
+import numpy as np
+import pandas as pd
+from common import ROOT, Used, call, run_timed
+from PIL import Image
 
-import numpy as np  # noqa: E402
-import pandas as pd  # noqa: E402
-from jsonargparse import ArgumentParser  # noqa: E402
-from PIL import Image  # noqa: E402
-
-from ensemble import N_TRAIN, write_runs  # noqa: E402
-from melanoma.command_line import script  # noqa: E402
-from melanoma.images.index import copy_path, images_csv  # noqa: E402
+from ensemble import N_TRAIN, write_runs
+from melanoma.command_line import script
+from melanoma.images.index import copy_path, images_csv
 
 SCRIPT = ROOT / "scripts" / "report.py"
 MOST_SECONDS, MOST_MB, MOST_FILE_MB = 30, 2000, 15
@@ -46,27 +41,20 @@ def measure_reports(n_runs: list[int] | None = None, n_threads: int = 2) -> None
         )
         for number in numbers:
             output = Path(folder) / f"report_{number}.html"
-            seconds, peak_mb = measure(run_dirs[:number], output, n_threads)
+            used = measure(run_dirs[:number], output, n_threads)
             file_mb = output.stat().st_size / 1e6
-            time_used, memory_used = seconds / MOST_SECONDS, peak_mb / MOST_MB
-            shares = f"{seconds:8.1f} {time_used:9.2f} {peak_mb:8d} {memory_used:9.2f}"
+            time_used, memory_used = used.seconds / MOST_SECONDS, used.peak_mb / MOST_MB
+            shares = f"{used.seconds:8.1f} {time_used:9.2f} {used.peak_mb:8d} {memory_used:9.2f}"
             print(f"{number:5d} {shares} {file_mb:8.1f}", flush=True)
-            if seconds > MOST_SECONDS or peak_mb > MOST_MB or file_mb > MOST_FILE_MB:
+            if max(time_used, memory_used, file_mb / MOST_FILE_MB) > 1:
                 raise SystemExit("over the limit")
 
 
-def measure(run_dirs: list[Path], output: Path, n_threads: int) -> tuple[float, int]:
-    """Make one report: the seconds it took, and its peak memory in MB."""
+def measure(run_dirs: list[Path], output: Path, n_threads: int) -> Used:
+    """Make one report."""
     command = [sys.executable, str(SCRIPT), "--run-dir", *map(str, run_dirs)]
     command += ["--output", str(output), "--grad-cam", "false"]
-    environment = os.environ | {"OMP_NUM_THREADS": str(n_threads)}
-    start = time.perf_counter()
-    child = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL)  # noqa: S603
-    _, status, usage = os.wait4(child.pid, 0)
-    seconds = time.perf_counter() - start
-    if status:
-        raise SystemExit(f"{' '.join(command[:2])} failed with status {status}")
-    return seconds, usage.ru_maxrss // 1024  # kB on Linux
+    return run_timed(command, n_threads)
 
 
 def complete(folder: Path, run_dirs: list[Path]) -> None:
@@ -117,9 +105,7 @@ def write_photographs(
 @script
 def main(arguments: list[str]) -> None:
     """Measure."""
-    parser = ArgumentParser(description=__doc__, allow_abbrev=False)
-    parser.add_function_arguments(measure_reports)
-    measure_reports(**parser.instantiate(parser.parse_args(arguments)))
+    call(measure_reports, __doc__, arguments)
 
 
 if __name__ == "__main__":

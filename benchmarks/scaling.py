@@ -14,7 +14,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from jsonargparse import ArgumentParser
+from common import call
 from scaling_photographs import decode, fetch
 from scaling_tables import STEPS, link_photographs, write_run, write_tables
 
@@ -114,9 +114,7 @@ def main(arguments: list[str]) -> None:
     """Measure everything, or one step for that."""
     if arguments[:1] == ["--measure"]:
         return _measure(*arguments[1:])
-    parser = ArgumentParser(description=__doc__, allow_abbrev=False)
-    parser.add_function_arguments(measure)
-    measure(**parser.instantiate(parser.parse_args(arguments)))
+    call(measure, __doc__, arguments)
     return None
 
 

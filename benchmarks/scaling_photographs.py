@@ -9,14 +9,11 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-ROOT = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(ROOT / "src"))
+import numpy as np
+import pandas as pd
+from PIL import Image
 
-import numpy as np  # noqa: E402
-import pandas as pd  # noqa: E402
-from PIL import Image  # noqa: E402
-
-from melanoma.tables import INDEX_COLUMNS  # noqa: E402
+from melanoma.tables import INDEX_COLUMNS
 
 # Width and height of the file, and the side of the square that is asked for.
 KINDS = [((6000, 4000), 256), ((6000, 4000), 512), ((768, 512), 512), ((384, 256), 256)]

@@ -2,20 +2,16 @@
 
 import json
 import os
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-ROOT = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(ROOT / "src"))
+import numpy as np
+import pandas as pd
 
-import numpy as np  # noqa: E402
-import pandas as pd  # noqa: E402
-
-from melanoma.files import write_json  # noqa: E402
-from melanoma.run_folder import RunFolder  # noqa: E402
-from melanoma.tables import INDEX_COLUMNS  # noqa: E402
+from melanoma.files import write_json
+from melanoma.run_folder import RunFolder
+from melanoma.tables import INDEX_COLUMNS
 
 N_FOLDS = 5
 # As in SIIM-ISIC 2020.

@@ -12,8 +12,8 @@ import tempfile
 import time
 from pathlib import Path
 
-from jsonargparse import ArgumentParser
-from many_images import ROOT, make_competition
+from common import TRAIN_FOLDS, call
+from many_images import make_competition
 
 from melanoma.command_line import script
 
@@ -36,8 +36,8 @@ def measure(
         folder = Path(name)
         folds_csv = make_competition(folder)
         command = [
-            sys.executable, str(ROOT / "scripts" / "train_folds.py"), f"--run_dir={folder / 'run'}",
-            f"--data.data_dir={folder}", f"--data.folds_csv={folds_csv}", "--data.batch_size=8",
+            *TRAIN_FOLDS, f"--run_dir={folder / 'run'}", f"--data.data_dir={folder}",
+            f"--data.folds_csv={folds_csv}", "--data.batch_size=8",
             f"--data.image_size={image_size}", f"--model.backbone={backbone}",
             "--model.weights=none", "--trainer.fast_dev_run=true", *(options or []),
         ]  # fmt: skip
@@ -62,9 +62,7 @@ def _seconds(command: list[str]) -> float:
 @script
 def main(arguments: list[str]) -> None:
     """Parse the command line."""
-    parser = ArgumentParser(description=__doc__, allow_abbrev=False)
-    parser.add_function_arguments(measure)
-    measure(**parser.instantiate(parser.parse_args(arguments)))
+    call(measure, __doc__, arguments)
 
 
 if __name__ == "__main__":
