@@ -2,8 +2,8 @@
 
 Simulated runs are written to a temporary folder as training leaves them, with metadata, the
 images.csv of prepared copies, and one small photograph under 33,126 names. The report is made in a
-process of its own: what is measured is the whole command, its start-up included. There are no
-networks, so that Grad-CAM is left out; its cost depends on the network and 18 photographs alone.
+process of its own: what is measured is the whole command, its start-up included. Grad-CAM looks at
+18 photographs whatever the number of rows, so that its cost is the network's: --backbone adds it.
 """
 
 import os
@@ -18,30 +18,41 @@ from PIL import Image
 
 from ensemble import N_TRAIN, write_runs
 from melanoma.command_line import script
+from melanoma.files import sha256_of, write_json
 from melanoma.images.index import copy_path, images_csv
+from melanoma.run_folder import RunFolder
 
 SCRIPT = ROOT / "scripts" / "report.py"
 MOST_SECONDS, MOST_MB, MOST_FILE_MB = 30, 2000, 15
 N_EPOCHS = 15
 
 
-def measure_reports(n_runs: list[int] | None = None, n_threads: int = 2) -> None:
+def measure_reports(
+    n_runs: list[int] | None = None,
+    n_threads: int = 2,
+    backbone: str | None = None,
+    image_size: int = 256,
+) -> None:
     """Print seconds, peak memory and size of the file, each as a share of its limit too.
 
     Args:
         n_runs: Of how many runs the reports are; by default 1 and 4.
-        n_threads: Of numpy's linear algebra.
+        n_threads: Of numpy's linear algebra, and of the networks.
+        backbone: Of untrained networks that Grad-CAM looks into; by default it is left out.
+        image_size: Of these, in pixels.
     """
     numbers = n_runs or [1, 4]
     with tempfile.TemporaryDirectory() as folder:
         run_dirs = write_runs(Path(folder), max(numbers))
         complete(Path(folder), run_dirs)
+        if backbone:
+            add_networks(run_dirs, backbone, image_size)
         print(
             f"{'runs':>5} {'seconds':>8} {'of limit':>9} {'peak_mb':>8} {'of limit':>9} {'file_mb':>8}"
         )
         for number in numbers:
             output = Path(folder) / f"report_{number}.html"
-            used = measure(run_dirs[:number], output, n_threads)
+            used = measure(run_dirs[:number], output, n_threads, bool(backbone))
             file_mb = output.stat().st_size / 1e6
             time_used, memory_used = used.seconds / MOST_SECONDS, used.peak_mb / MOST_MB
             shares = f"{used.seconds:8.1f} {time_used:9.2f} {used.peak_mb:8d} {memory_used:9.2f}"
@@ -50,10 +61,10 @@ def measure_reports(n_runs: list[int] | None = None, n_threads: int = 2) -> None
                 raise SystemExit("over the limit")
 
 
-def measure(run_dirs: list[Path], output: Path, n_threads: int) -> Used:
+def measure(run_dirs: list[Path], output: Path, n_threads: int, grad_cam: bool) -> Used:
     """Make one report."""
     command = [sys.executable, str(SCRIPT), "--run-dir", *map(str, run_dirs)]
-    command += ["--output", str(output), "--grad-cam", "false"]
+    command += ["--output", str(output), "--grad-cam", str(grad_cam).lower()]
     return run_timed(command, n_threads)
 
 
@@ -78,6 +89,28 @@ def complete(folder: Path, run_dirs: list[Path]) -> None:
             (fold / "done.json").write_text(
                 '{"best_epoch": 9, "seconds": 3600, "predict_seconds": 60}'
             )
+
+
+def add_networks(run_dirs: list[Path], backbone: str, image_size: int) -> None:
+    """Add a checkpoint to every fold, one network under many names."""
+    import lightning
+    import torch
+
+    from melanoma.models.module import MelanomaModule
+
+    module = MelanomaModule(backbone, weights="none")
+    content = {"state_dict": module.state_dict(), "hyper_parameters": dict(module.hparams)}
+    path = run_dirs[0] / "network.ckpt"
+    torch.save({**content, "pytorch-lightning_version": lightning.__version__}, path)
+    sha256 = sha256_of(path)
+    for run in map(RunFolder, run_dirs):
+        config = run.read_config()
+        config["data"]["image_size"] = image_size
+        write_json(run.config_yaml, config)  # which is YAML, too
+        for fold in map(run.fold, run.finished_folds()):
+            os.link(path, fold.best_checkpoint)
+            done = fold.read_done() | {"files": {fold.best_checkpoint.name: sha256}}
+            write_json(fold.done_json, done)
 
 
 def write_photographs(

@@ -1,4 +1,5 @@
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -35,6 +36,25 @@ def test_there_is_a_map_per_photograph() -> None:
     assert heat.ndim == 3
     assert min(heat.shape[1:]) > 1
     assert np.isfinite(heat).all()
+
+
+@pytest.mark.parametrize("backbone", BACKBONES)
+def test_it_is_the_maps_weighted_by_their_mean_gradients(backbone: str) -> None:
+    module = module_of(backbone, pooling="default")
+    image = torch.randint(0, 256, (2, 3, 96, 96), dtype=torch.uint8)
+    body: Any = module.network.backbone.network
+    maps = body.forward_features(module.network.normalise(image))
+    logit = module.network.head(body.forward_head(maps)).squeeze(1)
+    (gradient,) = torch.autograd.grad(logit.sum(), maps)  # through the whole network
+    expected = (gradient.mean((2, 3), keepdim=True) * maps).sum(1).detach().numpy()
+    np.testing.assert_allclose(attention(module, image, None), expected, rtol=1e-4, atol=1e-6)
+
+
+def test_nothing_before_the_maps_is_differentiated() -> None:
+    pixels = torch.zeros(1, 3, 64, 64, requires_grad=True)
+    log_odds = WithMaps(module_of("test_resnet"))(pixels)
+    (gradient,) = torch.autograd.grad(log_odds.sum(), pixels, allow_unused=True)
+    assert gradient is None
 
 
 def test_a_network_without_maps_says_so() -> None:

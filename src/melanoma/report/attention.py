@@ -74,13 +74,14 @@ class WithMaps(nn.Module):
         """
         network, backbone = self.module.network, self.module.network.backbone
         body: Any = backbone.network
-        features = body.forward_features(pixels)
+        with torch.no_grad():  # nothing before the maps is differentiated
+            features = body.forward_features(pixels)
         if features.ndim != 4 or features.shape[1] != body.num_features:
             raise RunError(
                 f"{backbone.name} has no feature maps at its end, so that Grad-CAM cannot say where "
                 "it looked. Leave it out with --grad-cam false."
             )
-        maps = self.maps(features)
+        maps = self.maps(features.requires_grad_())
         pooled = body.forward_head(maps if backbone.pool is None else backbone.pool(maps))
         if network.branch is not None and metadata is not None:
             pooled = torch.cat([pooled, network.branch(metadata)], dim=1)
