@@ -1,3 +1,4 @@
+import socket
 from pathlib import Path
 
 import pytest
@@ -61,6 +62,22 @@ def test_nobody_who_answers_is_no_missing_file(monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setattr("melanoma.remote.storage._PAUSES_S", (0.0,))
     with pytest.raises(RemoteError, match="cannot be read after 2 attempts"):
         Storage("http://127.0.0.1:9").find(["train.csv"])
+
+
+def test_who_never_answers_is_waited_for_once_and_for_seconds(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("melanoma.remote.storage._ANSWER_S", 1.0)
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        address = f"http://127.0.0.1:{silent.getsockname()[1]}"
+        with pytest.raises(
+            RemoteError, match=rf"^{address}/train.csv: no answer within 1 s\. Check"
+        ):
+            Storage(address).find(["train.csv"])
+        silent.setblocking(False)
+        silent.accept()[0].close()
+        with pytest.raises(BlockingIOError):  # nobody else has called
+            silent.accept()
 
 
 def test_an_unknown_scheme_names_those_there_are() -> None:

@@ -20,6 +20,9 @@ T = TypeVar("T")
 
 # Beyond what file systems repeat by themselves: s3fs and gcsfs do, that of http does not.
 _PAUSES_S = (0.5, 1.0, 2.0)
+# For whether a file is there, the first that is asked of a place. By themselves file systems wait for
+# minutes, which is right for a photograph in the middle of a training.
+_ANSWER_S = 30.0
 # What the file systems call the time of change, or the checksum, of a file.
 _VERSIONS = (
     *("ETag", "etag", "md5Hash", "generation", "mtime", "LastModified", "last_modified"),
@@ -27,6 +30,10 @@ _VERSIONS = (
 )
 _REFUSED = (401, 403)
 _DOCS = "docs/remote_data.md says how"
+
+
+class _SilenceError(Exception):
+    """Whoever was asked has not answered."""
 
 
 class Entry(NamedTuple):
@@ -93,7 +100,7 @@ class Storage:
     def _entry(self, name: str) -> Entry | None:
         system, _ = self._connect()
         try:
-            return _entry(self._ask(lambda: system.info(self._path(name)), name))
+            return _entry(self._ask(lambda: _info(system, self._path(name)), name))
         except FileNotFoundError:
             return None
 
@@ -117,7 +124,7 @@ class Storage:
             # Each file system has its own: of botocore, aiohttp, google.auth ...
             except Exception as error:
                 reason = error
-            if _is_refusal(reason) or pause_s is None:
+            if _is_final(reason) or pause_s is None:
                 raise RemoteError(_explain(f"{self.address}/{name}", reason)) from reason
             time.sleep(pause_s)
         raise AssertionError("the last attempt returns or raises")
@@ -161,6 +168,21 @@ def _connect(address: str, option: str, _pid: int, **settings: Any) -> tuple[Any
     return system, path
 
 
+def _info(system: Any, path: str) -> dict[str, Any]:
+    from fsspec.asyn import sync
+    from fsspec.exceptions import FSTimeoutError
+
+    info: dict[str, Any]
+    if not system.async_impl:
+        info = system.info(path)
+        return info
+    try:
+        info = sync(system.loop, system._info, path, timeout=_ANSWER_S)
+    except FSTimeoutError as error:
+        raise _SilenceError from error
+    return info
+
+
 def _package_of(scheme: str) -> str:
     from fsspec.registry import known_implementations
 
@@ -183,6 +205,10 @@ def _failure_behind(error: OSError) -> Exception | None:
     return cause if is_failure and isinstance(cause, Exception) else None
 
 
+def _is_final(error: Exception) -> bool:
+    return isinstance(error, _SilenceError) or _is_refusal(error)
+
+
 def _is_refusal(error: Exception) -> bool:
     return isinstance(error, PermissionError) or getattr(error, "status", None) in _REFUSED
 
@@ -194,7 +220,10 @@ def _explain(place: str, error: Exception) -> str:
             f"{place}: not allowed ({reason}). Check the address, and the credentials that are used "
             f"for it: {_DOCS}."
         )
+    failure = f"cannot be read after {len(_PAUSES_S) + 1} attempts ({reason})"
+    if isinstance(error, _SilenceError):
+        failure = f"no answer within {_ANSWER_S:g} s"
     return (
-        f"{place}: cannot be read after {len(_PAUSES_S) + 1} attempts ({reason}). Check the address, "
-        f"the network and the credentials ({_DOCS}), then give the same command again."
+        f"{place}: {failure}. Check the address, the network and the credentials ({_DOCS}), then give "
+        "the same command again."
     )
