@@ -8,10 +8,15 @@ import pytest
 from melanoma.errors import MelanomaError, RunError
 from melanoma.files import write_json, write_text
 from melanoma.kaggle.outputs import take_run
+from melanoma.kaggle.project import project_root
+from melanoma.kaggle.recipe import resolve_recipe
+from melanoma.remote.address import address_of
 from melanoma.run_folder import RunFolder
 from melanoma.run_locks import hold_folds
 from melanoma.verification.runs import verify_run
 from whole_run import whole_run
+
+CPU_SMALL = str(project_root() / "configs" / "cpu_small.yaml")
 
 
 def with_fold(source: Path, place: Path, *folds: int) -> Path:
@@ -47,6 +52,17 @@ def test_parts_make_a_whole_run_at_home(
     assert verify_run(taken.path).is_fine
     again = take_run(parts, taken.path)  # what is at home stays
     assert again.read_config()["data"]["folds_csv"] == str(folds_csv)
+
+
+def test_data_behind_an_address_are_still_found_at_home(
+    run_dir: Path, competition: Path, folds_csv: Path, tmp_path: Path
+) -> None:
+    data_dir = f"file://{competition}"
+    overrides = ["--data.data_dir", data_dir, "--data.folds_csv", str(folds_csv)]
+    recipe = resolve_recipe(CPU_SMALL, overrides, "0")
+    taken = take_run([run_dir], tmp_path / "runs" / "home", recipe.data_dir, recipe.folds_csv)
+    assert address_of(taken.read_config()["data"]["data_dir"]) == data_dir
+    assert verify_run(taken.path).is_fine
 
 
 def test_what_is_read_only_gets_a_writable_copy(run_dir: Path, tmp_path: Path) -> None:
