@@ -5,7 +5,7 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import pytest
 import torch
@@ -53,6 +53,22 @@ def test_a_full_disk_leaves_the_earlier_checkpoint(
         AtomicCheckpointIO().save_checkpoint({"step": 2, "x": torch.zeros(2_000_000)}, path)
     assert AtomicCheckpointIO().load_checkpoint(path, weights_only=True) == {"step": 1}
     assert [file.name for file in tmp_path.iterdir()] == ["last.ckpt"]
+
+
+def test_a_failed_write_lets_go_of_the_bytes(tmp_path: Path) -> None:
+    kept = []
+
+    class Keeping(AtomicCheckpointIO):
+        def write_content(self, checkpoint: dict[str, Any], file: BinaryIO) -> None:
+            super().write_content(checkpoint, file)
+            kept.append(file)
+
+    (tmp_path / "last.ckpt").mkdir()
+    with pytest.raises(MelanomaError) as caught:
+        Keeping().save_checkpoint({"step": 1}, tmp_path / "last.ckpt")
+    # BufferError, while somebody looks at them; the frames of the exception are still there.
+    kept[0].close()
+    assert caught.tb
 
 
 def test_a_process_killed_while_it_saves_leaves_a_whole_checkpoint(tmp_path: Path) -> None:

@@ -28,8 +28,10 @@ class AtomicCheckpointIO(TorchCheckpointIO):
         """
         content = io.BytesIO()  # as Lightning does: only so are the bytes known before
         self.write_content(checkpoint, content)
-        view = content.getbuffer()
-        write_atomically(Path(path), lambda temporary: _write_to_disk(temporary, view), len(view))
+        # Released even where the exception is kept: in a cycle with it, an exported buffer of a BytesIO
+        # crashes garbage collection in Python 3.12.0 and 3.12.1 (python/cpython, issue 111049).
+        with content.getbuffer() as view:
+            write_atomically(Path(path), lambda place: _write_to_disk(place, view), len(view))
 
     def write_content(self, checkpoint: dict[str, Any], file: BinaryIO) -> None:
         """Write the bytes of a checkpoint."""
