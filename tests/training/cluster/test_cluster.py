@@ -10,6 +10,7 @@ from typing import Any
 import pandas as pd
 import pytest
 
+from gate import Gate
 from melanoma.errors import ConfigError, RunError
 from melanoma.folds.creation import create_folds
 from melanoma.run_folder import RunFolder
@@ -27,6 +28,7 @@ pytestmark = pytest.mark.ray
 
 N_FOLDS = 5
 EPOCHS = "--trainer.max_epochs=4"
+TESTS = str(Path(__file__).resolve().parents[2])
 
 
 @pytest.fixture
@@ -46,6 +48,7 @@ def cluster(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
 
     # The folds of these tests take all the cores there are, whatever else runs beside them.
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    monkeypatch.setenv("PYTHONPATH", TESTS)  # for the gate
     made = Cluster(initialize_head=True, head_node_args={"num_cpus": 1, "include_dashboard": False})
     made.add_node(num_cpus=1)
     made.add_node(num_cpus=1)
@@ -57,19 +60,36 @@ def on_ray(cluster: Any, *more: str) -> list[str]:
     return ["--launcher=ray", f"--ray_address={cluster.address}", "--ray_cores=1", *more]
 
 
+def gated(competition: Path, folds_csv: Path, *more: str) -> RunConfig:
+    """A run of five folds, each of which is held in the middle until the gate is open."""
+    hold = [
+        f"--trainer.callbacks={Gate.__module__}.Gate",
+        f"--trainer.callbacks.path={gate(folds_csv)}",
+    ]
+    return tiny_config(competition, folds_csv, EPOCHS, "--fold=all", *hold, *more)
+
+
+def gate(folds_csv: Path) -> Path:
+    return folds_csv.parents[1] / "open"
+
+
 def trained_here(competition: Path, folds_csv: Path) -> Path:
     """The same run by the local launcher."""
     run_dir = folds_csv.parents[1] / "runs" / "here"
-    config = tiny_config(competition, folds_csv, EPOCHS, "--fold=all", f"--run_dir={run_dir}")
-    assert train_folds(config) == run_dir
+    assert train_folds(gated(competition, folds_csv, f"--run_dir={run_dir}")) == run_dir
     return run_dir
 
 
-def kill_a_node_when(is_time: Callable[[], bool], cluster: Any) -> threading.Thread:
+def kill_a_node_when(
+    is_time: Callable[[], bool], cluster: Any, folds_csv: Path
+) -> threading.Thread:
+    """In a thread: end one of the nodes, then let the folds of the others go on."""
+
     def watch() -> None:
-        for _ in range(3000):
+        for _ in range(9000):
             if is_time():
                 cluster.remove_node(next(iter(cluster.worker_nodes)), allow_graceful=False)
+                gate(folds_csv).touch()
                 return
             time.sleep(0.02)
 
@@ -85,9 +105,9 @@ def n_begun(config: RunConfig) -> int:
 def test_a_run_whose_node_was_killed_ends_as_one_made_here(
     competition: Path, five_folds: Path, cluster: Any, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    config = tiny_config(competition, five_folds, EPOCHS, "--fold=all", *on_ray(cluster))
+    config = gated(competition, five_folds, *on_ray(cluster))
     # All three nodes train then, so one that is killed loses a fold.
-    watching = kill_a_node_when(lambda: n_begun(config) >= 3, cluster)
+    watching = kill_a_node_when(lambda: n_begun(config) == 3, cluster, five_folds)
     assert train_folds(config) == config.run_dir
     watching.join()
     printed = capfd.readouterr()
@@ -111,12 +131,18 @@ def test_folds_that_travel_by_a_storage_come_home(
 ) -> None:
     monkeypatch.setattr(launcher, "_KEEP_EVERY_S", 0.0)
     storage = f"--ray_storage=file://{tmp_path / 'storage'}"
-    config = tiny_config(competition, five_folds, EPOCHS, "--fold=all", *on_ray(cluster, storage))
+    config = gated(competition, five_folds, *on_ray(cluster, storage))
     kept = (tmp_path / "storage" / config.run_dir.name).glob
-    watching = kill_a_node_when(lambda: len({p.parent for p in kept("fold_*/man*")}) >= 3, cluster)
+
+    def all_three() -> bool:
+        return len({path.parent for path in kept("fold_*/man*")}) == 3
+
+    watching = kill_a_node_when(all_three, cluster, five_folds)
     assert train_folds(config) == config.run_dir
     watching.join()
-    assert "begins again on" in capfd.readouterr().out
+    printed = capfd.readouterr().out
+    assert "begins again on" in printed
+    assert "going on from" in printed
     assert verify_run(config.run_dir).is_fine
     compared = compare_runs(config.run_dir, trained_here(competition, five_folds))
     assert compared.is_same, compared.as_text()
