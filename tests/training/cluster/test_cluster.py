@@ -10,7 +10,6 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from gate import Gate
 from melanoma.errors import ConfigError, RunError
 from melanoma.folds.creation import create_folds
 from melanoma.run_folder import RunFolder
@@ -62,10 +61,7 @@ def on_ray(cluster: Any, *more: str) -> list[str]:
 
 def gated(competition: Path, folds_csv: Path, *more: str) -> RunConfig:
     """A run of five folds, each of which is held in the middle until the gate is open."""
-    hold = [
-        f"--trainer.callbacks={Gate.__module__}.Gate",
-        f"--trainer.callbacks.path={gate(folds_csv)}",
-    ]
+    hold = ["--trainer.callbacks=gate.Gate", f"--trainer.callbacks.path={gate(folds_csv)}"]
     return tiny_config(competition, folds_csv, EPOCHS, "--fold=all", *hold, *more)
 
 
@@ -107,7 +103,7 @@ def test_a_run_whose_node_was_killed_ends_as_one_made_here(
 ) -> None:
     config = gated(competition, five_folds, *on_ray(cluster))
     # All three nodes train then, so one that is killed loses a fold.
-    watching = kill_a_node_when(lambda: n_begun(config) == 3, cluster, five_folds)
+    watching = kill_a_node_when(lambda: n_begun(config) >= 3, cluster, five_folds)
     assert train_folds(config) == config.run_dir
     watching.join()
     printed = capfd.readouterr()
@@ -133,11 +129,9 @@ def test_folds_that_travel_by_a_storage_come_home(
     storage = f"--ray_storage=file://{tmp_path / 'storage'}"
     config = gated(competition, five_folds, *on_ray(cluster, storage))
     kept = (tmp_path / "storage" / config.run_dir.name).glob
-
-    def all_three() -> bool:
-        return len({path.parent for path in kept("fold_*/man*")}) == 3
-
-    watching = kill_a_node_when(all_three, cluster, five_folds)
+    watching = kill_a_node_when(
+        lambda: len({path.parent for path in kept("fold_*/man*")}) >= 3, cluster, five_folds
+    )
     assert train_folds(config) == config.run_dir
     watching.join()
     printed = capfd.readouterr().out
