@@ -6,7 +6,7 @@ from pathlib import Path
 from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.callbacks import Callback
 
-_LONGEST_S = 240.0
+_LONGEST_S = 600.0
 
 
 class Gate(Callback):

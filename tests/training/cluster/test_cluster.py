@@ -1,9 +1,12 @@
 """Folds over a cluster of Ray's own making: several of its nodes on this machine."""
 
 import os
+import signal
+import subprocess
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -76,22 +79,49 @@ def trained_here(competition: Path, folds_csv: Path) -> Path:
     return run_dir
 
 
-def kill_a_node_when(
-    is_time: Callable[[], bool], cluster: Any, folds_csv: Path
-) -> threading.Thread:
-    """In a thread: end one of the nodes, then let the folds of the others go on."""
+class NodeKiller(threading.Thread):
+    """Ends one of the nodes as a machine does that loses its power; then lets other folds go on.
 
-    def watch() -> None:
-        for _ in range(9000):
-            if is_time():
-                cluster.remove_node(next(iter(cluster.worker_nodes)), allow_graceful=False)
-                gate(folds_csv).touch()
+    Args:
+        is_time: Whether to do it now.
+        cluster: Of the nodes.
+        folds_csv: Of the run, which waits at the gate.
+    """
+
+    def __init__(self, is_time: Callable[[], bool], cluster: Any, folds_csv: Path) -> None:
+        super().__init__(daemon=True)
+        self._is_time, self._cluster, self._gate = is_time, cluster, gate(folds_csv)
+        self.n_folds: list[int] = []  # that were trained on each node then
+        self.start()
+
+    def run(self) -> None:
+        until = time.monotonic() + 600
+        while not self._is_time():
+            if time.monotonic() > until:
                 return
             time.sleep(0.02)
+        killed = next(iter(self._cluster.worker_nodes))
+        nodes = [killed, *(node for node in self._cluster.list_all_nodes() if node is not killed)]
+        workers = [processes_of(node) for node in nodes]
+        self.n_folds = [sum("--fold" in text for text in of.values()) for of in workers]
+        self._cluster.remove_node(killed, allow_graceful=False)
+        for number in workers[0]:  # they would go on for a second or so
+            with suppress(ProcessLookupError):
+                os.kill(number, signal.SIGKILL)
+        self._gate.touch()
 
-    thread = threading.Thread(target=watch, daemon=True)
-    thread.start()
-    return thread
+
+def processes_of(node: Any) -> dict[int, str]:
+    """The command lines of what was started by a node of Ray, by the number of the process."""
+    command = ["ps", "-A", "-ww", "-o", "pid=,ppid=,args="]
+    lines = subprocess.run(command, check=True, capture_output=True, text=True).stdout.splitlines()
+    table = [line.split(maxsplit=2) for line in lines]
+    found, parents = {}, {str(info.process.pid) for info in node.all_processes["raylet"]}
+    while parents:
+        children = {pid: text for pid, parent, *text in table if parent in parents}
+        found.update({int(pid): " ".join(text) for pid, text in children.items()})
+        parents = set(children)
+    return found
 
 
 def n_begun(config: RunConfig) -> int:
@@ -102,10 +132,10 @@ def test_a_run_whose_node_was_killed_ends_as_one_made_here(
     competition: Path, five_folds: Path, cluster: Any, capfd: pytest.CaptureFixture[str]
 ) -> None:
     config = gated(competition, five_folds, *on_ray(cluster))
-    # All three nodes train then, so one that is killed loses a fold.
-    watching = kill_a_node_when(lambda: n_begun(config) >= 3, cluster, five_folds)
+    killer = NodeKiller(lambda: n_begun(config) >= 3, cluster, five_folds)
     assert train_folds(config) == config.run_dir
-    watching.join()
+    killer.join()
+    assert killer.n_folds == [1, 1, 1]
     printed = capfd.readouterr()
     assert "Ray: 3 machine(s), 3 fold(s) at a time, 1 core(s) each" in printed.out
     assert "begins again on" in printed.out
@@ -129,11 +159,12 @@ def test_folds_that_travel_by_a_storage_come_home(
     storage = f"--ray_storage=file://{tmp_path / 'storage'}"
     config = gated(competition, five_folds, *on_ray(cluster, storage))
     kept = (tmp_path / "storage" / config.run_dir.name).glob
-    watching = kill_a_node_when(
+    killer = NodeKiller(
         lambda: len({path.parent for path in kept("fold_*/man*")}) >= 3, cluster, five_folds
     )
     assert train_folds(config) == config.run_dir
-    watching.join()
+    killer.join()
+    assert killer.n_folds == [1, 1, 1]
     printed = capfd.readouterr().out
     assert "begins again on" in printed
     assert "going on from" in printed

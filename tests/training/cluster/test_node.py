@@ -1,15 +1,17 @@
 import os
 import subprocess
+import sys
 import tempfile
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from melanoma.errors import RunError
 from melanoma.run_folder import FoldFolder, RunFolder
 from melanoma.training.cluster import node
-from melanoma.training.cluster.node import Travel, Work, run_work
+from melanoma.training.cluster.node import Travel, Work, run_work, train
 from melanoma.training.cluster.storage import FoldStore
 from melanoma.training.processes import STOPPED, Job
 
@@ -24,6 +26,30 @@ def run(work: Work) -> tuple[int, Said]:
     said: Said = []
     code = run_work(work, lambda is_error, line: said.append((is_error, line)))
     return code, said
+
+
+def test_a_task_waits_for_no_answer_before_its_fold_has_ended(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    did: list[str] = []
+
+    def remote(name: str) -> SimpleNamespace:
+        return SimpleNamespace(remote=lambda *_: did.append(name))
+
+    def run_fold(*_: object) -> int:
+        did.append("fold")
+        return 0
+
+    ray = SimpleNamespace(
+        get=lambda *_, **__: did.append("get"), exceptions=SimpleNamespace(RayError=OSError)
+    )
+    monkeypatch.setitem(sys.modules, "ray", ray)
+    monkeypatch.setattr(node, "run_work", run_fold)
+    lines = SimpleNamespace(begin=remote("begin"), fence=remote("fence"))
+    assert train(Work(statement("pass"), {}, tmp_path), lines, "") == 0
+    # Ray gives the cores of a task that waits to another, and the two share them from then on:
+    # https://docs.ray.io/en/latest/ray-core/tasks/nested-tasks.html, "Yielding Resources".
+    assert did == ["begin", "fold", "fence", "get"]
 
 
 def test_lines_environment_and_exit_code_come_back(tmp_path: Path) -> None:

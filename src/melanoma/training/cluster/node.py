@@ -79,7 +79,8 @@ def train(work: Work, lines: Any, prefix: str) -> int:
     """The task of Ray: all it has to say is with the actor `lines` before it returns."""
     import ray
 
-    ray.get(lines.begin.remote(work.job.name, platform.node()))
+    # Not waited for: Ray gives the cores of a task that waits to another, and the two share them.
+    lines.begin.remote(work.job.name, platform.node())
     code = run_work(work, sayer(lines, prefix))
     with suppress(ray.exceptions.RayError):  # where the call is gone, nobody waits for them
         ray.get(lines.fence.remote(), timeout=10)
