@@ -45,6 +45,7 @@ OWNERS = {
     "plotly": {"report/drawing.py", "report/page.py"},
     "jinja2": {"report/page.py"},
     "captum": {"report/attention.py"},
+    "grpc": {"training/cluster/address.py"},
     "ray": {f"training/cluster/{name}.py" for name in ("connection", "machines", "node")},
 }
 MODULES = sorted(path for path in SOURCE.rglob("*.py") if path != SOURCE / "__init__.py")

@@ -2,7 +2,9 @@
 
 import os
 import signal
+import socket
 import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -31,6 +33,7 @@ pytestmark = pytest.mark.ray
 N_FOLDS = 5
 EPOCHS = "--trainer.max_epochs=4"
 TESTS = str(Path(__file__).resolve().parents[2])
+SCRIPT = Path(__file__).resolve().parents[3] / "scripts" / "train_folds.py"
 
 
 @pytest.fixture
@@ -230,3 +233,62 @@ def test_a_sweep_over_a_cluster(
     done.check()
     assert done.built is not None
     assert done.as_text().endswith("submission.csv")
+
+
+@pytest.fixture
+def with_token(tmp_path: Path) -> Iterator[str]:
+    """The address of a cluster that `ray start` has made where a token was."""
+    home = tmp_path / "home"
+    (home / ".ray").mkdir(parents=True)
+    (home / ".ray" / "auth_token").write_text("0123456789abcdef" * 4)
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    command = [sys.executable, "-m", "ray.scripts.scripts", "start", "--head", f"--port={port}"]
+    command += ["--num-cpus=1", "--include-dashboard=false", "--disable-usage-stats", "--block"]
+    server = subprocess.Popen(command, env=environment_of(home), stdout=subprocess.DEVNULL)
+    yield f"127.0.0.1:{port}"
+    server.terminate()
+    server.wait(timeout=60)
+
+
+def environment_of(home: Path) -> dict[str, str]:
+    own = {"HOME": str(home), "OMP_NUM_THREADS": "1"}
+    return {name: text for name, text in os.environ.items() if "RAY_" not in name} | own
+
+
+def test_a_cluster_that_asks_for_a_token_gets_that_of_this_machine(
+    competition: Path, folds_csv: Path, with_token: str, tmp_path: Path
+) -> None:
+    options = tiny_options(competition, folds_csv, "--trainer.max_epochs=1")
+    command = [sys.executable, str(SCRIPT), *options, "--launcher=ray", "--ray-cores=1"]
+    command += [f"--ray-address={with_token}"]
+    until = time.monotonic() + 60
+    while True:
+        none = subprocess.run(
+            command, env=environment_of(tmp_path), capture_output=True, text=True, check=False
+        )
+        if "no Ray cluster answers" not in none.stderr or time.monotonic() > until:
+            break
+    assert none.returncode == 2
+    assert none.stderr.startswith(
+        f"error: --ray_address {with_token}: the cluster asks for a token"
+    )
+    assert len(none.stderr.splitlines()) == 1
+    done = subprocess.run(
+        command, env=environment_of(tmp_path / "home"), capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert "fold 0 begins on" in done.stdout
+
+
+def test_a_cluster_of_one_call_leaves_nothing_in_the_home_folder(
+    competition: Path, folds_csv: Path, tmp_path: Path
+) -> None:
+    (home := tmp_path / "home").mkdir()
+    options = tiny_options(competition, folds_csv, "--trainer.max_epochs=1")
+    command = [sys.executable, str(SCRIPT), *options, "--launcher=ray", "--ray-cores=1"]
+    done = subprocess.run(
+        command, env=environment_of(home), capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert not (home / ".ray").exists()

@@ -1,22 +1,18 @@
 """Connecting to a Ray cluster: quickly, or with a message that says what to do."""
 
 import os
-import socket
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 import melanoma
 from melanoma.errors import ConfigError, MelanomaError
+from melanoma.training.cluster.address import check_answers, make_token
 
-_ANSWER_S = 5.0
 _INSTALL = "python -m pip install -r requirements-ray.txt -c constraints.txt"
-# HTTP/2, which Ray's server speaks: the greeting of a client, and a frame of settings without any
-# (RFC 9113, 3.4 and 6.5); a server answers with a frame of its settings, type 4.
-_GREETING = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + bytes(3) + b"\x04" + bytes(5)
-_SETTINGS = 4
 # What Ray prints on this machine of another one that died, with up to 40 lines of its server's state;
 # the launcher says in a line where the fold begins again.
 _SAID_BY_US = ("Raylet is terminated", "so the task will be retried", "has been marked dead")
@@ -40,15 +36,20 @@ def import_ray() -> Any:
     """
     for name, value in _ENVIRONMENT.items():
         os.environ.setdefault(name, value)
-    try:
-        import ray
-    except ModuleNotFoundError as error:
-        if error.name != "ray":
-            raise
-        raise ConfigError(
-            f"--launcher ray: Ray is not installed. Install it with: {_INSTALL}"
-        ) from error
+    check_installed()
+    import ray
+
     return ray
+
+
+def check_installed() -> None:
+    """Check that there is a Ray here, without importing it.
+
+    Raises:
+        ConfigError: If not, with the command that installs it.
+    """
+    if find_spec("ray") is None:
+        raise ConfigError(f"--launcher ray: Ray is not installed. Install it with: {_INSTALL}")
 
 
 @contextmanager
@@ -67,7 +68,10 @@ def connected(address: str | None) -> Iterator[Any]:
     ray = import_ray()
     address = address or os.environ.get("RAY_ADDRESS") or None
     _silence_known_messages(ray)
-    own = {"include_dashboard": False} if address is None else {}
+    own = {}
+    if address is None:
+        make_token()
+        own = {"include_dashboard": False}
     try:
         ray.init(
             address=address or "local",
@@ -97,39 +101,11 @@ def check_reachable(address: str | None) -> None:
     Raises:
         ConfigError: If not.
     """
-    import_ray()
+    check_installed()
     address = address or os.environ.get("RAY_ADDRESS") or None
     if address not in (None, "auto"):
-        check_answers(address)
-
-
-def check_answers(address: str) -> None:
-    """Check within seconds that something like Ray answers: Ray itself tries for minutes.
-
-    Raises:
-        ConfigError: If it does not, or the address is not understood.
-    """
-    host, _, port = address.rpartition(":")
-    if "://" in address or not host or not port.isdigit():
-        raise ConfigError(
-            f"--ray_address {address}: not understood. Give HOST:PORT as `ray start --head` prints it, "
-            "or auto, on a machine of the cluster (ray:// is for programs outside it)."
-        )
-    remedy = "Start it with `ray start --head` there, and check host, port and firewall."
-    try:
-        with socket.create_connection((host.strip("[]"), int(port)), timeout=_ANSWER_S) as server:
-            if os.environ.get("RAY_USE_TLS") == "1":
-                return  # what follows would have to be encrypted
-            server.sendall(_GREETING)
-            answer = server.recv(9)
-    except (OSError, OverflowError) as error:
-        raise ConfigError(
-            f"--ray_address {address}: no Ray cluster answers there ({error}). {remedy}"
-        ) from error
-    if len(answer) < 4 or answer[3] != _SETTINGS:
-        raise ConfigError(
-            f"--ray_address {address}: what answers there is no Ray cluster. {remedy}"
-        )
+        check_answers(address)  # before Ray is imported, which reads once whether to use a token
+    import_ray()
 
 
 def _silence_known_messages(ray: Any) -> None:
