@@ -1,9 +1,10 @@
 import os
 import socket
+import socketserver
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -45,39 +46,42 @@ def test_an_address_where_nobody_listens_is_named_within_seconds() -> None:
         pass
 
 
-@pytest.fixture
-def stranger() -> Iterator[tuple[str, list[bytes]]]:
-    """A server of something else: it answers as it is told to, or not at all."""
-    answers: list[bytes] = []
+@contextmanager
+def stranger(answer: bytes) -> Iterator[str]:
+    """The address of a server of something else."""
 
-    def serve() -> None:
-        while True:
-            with suppress(OSError), server.accept()[0] as client:
-                client.settimeout(5)
-                for answer in answers:
-                    client.sendall(answer)
-                client.recv(1000)
-            if is_over.is_set():
-                return
+    class Handler(socketserver.BaseRequestHandler):
+        def handle(self) -> None:
+            self.request.sendall(answer)
+            with suppress(ConnectionError):
+                while self.request.recv(1000):  # until the other side has had enough
+                    pass
 
-    is_over = threading.Event()
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        thread = threading.Thread(target=serve)
+    with socketserver.ThreadingTCPServer(("127.0.0.1", 0), Handler) as server:
+        server.daemon_threads = True  # gRPC lets go of a silent server after 20 s only
+        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
         thread.start()
-        yield f"127.0.0.1:{server.getsockname()[1]}", answers
-        is_over.set()
-        with suppress(OSError), socket.create_connection(server.getsockname()):
+        try:
+            yield f"127.0.0.1:{server.server_address[1]}"
+        finally:
+            server.shutdown()
             thread.join()
 
 
-@pytest.mark.parametrize("answer", [b"HTTP/1.1 400 Bad Request\r\n\r\n", b""])
-def test_what_answers_but_is_no_ray_is_named(
-    stranger: tuple[str, list[bytes]], answer: bytes, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(address, "_ANSWER_S", 1.0)
-    where, answers = stranger
-    answers.append(answer)
-    with pytest.raises(ConfigError, match=r"what answers there is no Ray cluster"):
+def test_what_answers_but_is_no_ray_is_named() -> None:
+    with (
+        stranger(b"HTTP/1.1 400 Bad Request\r\n\r\n") as where,
+        pytest.raises(ConfigError, match=r"what answers there is no Ray cluster"),
+    ):
+        check_answers(where)
+
+
+def test_what_never_answers_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(address, "_ANSWER_S", 0.2)
+    with (
+        stranger(b"") as where,
+        pytest.raises(ConfigError, match=r"no Ray cluster answers there \(timed out\)"),
+    ):
         check_answers(where)
 
 

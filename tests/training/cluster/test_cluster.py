@@ -103,12 +103,11 @@ class NodeKiller(threading.Thread):
             if time.monotonic() > until:
                 return
             time.sleep(0.02)
+        running = {node: processes_of(node) for node in self._cluster.list_all_nodes()}
+        self.n_folds = [sum("--fold" in text for text in of.values()) for of in running.values()]
         killed = next(iter(self._cluster.worker_nodes))
-        nodes = [killed, *(node for node in self._cluster.list_all_nodes() if node is not killed)]
-        workers = [processes_of(node) for node in nodes]
-        self.n_folds = [sum("--fold" in text for text in of.values()) for of in workers]
         self._cluster.remove_node(killed, allow_graceful=False)
-        for number in workers[0]:  # they would go on for a second or so
+        for number in running[killed]:  # they would go on for a second or so
             with suppress(ProcessLookupError):
                 os.kill(number, signal.SIGKILL)
         self._gate.touch()
@@ -245,10 +244,12 @@ def with_token(tmp_path: Path) -> Iterator[str]:
         port = free.getsockname()[1]
     command = [sys.executable, "-m", "ray.scripts.scripts", "start", "--head", f"--port={port}"]
     command += ["--num-cpus=1", "--include-dashboard=false", "--disable-usage-stats", "--block"]
-    server = subprocess.Popen(command, env=environment_of(home), stdout=subprocess.DEVNULL)
-    yield f"127.0.0.1:{port}"
-    server.terminate()
-    server.wait(timeout=60)
+    environment = environment_of(home)
+    with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True) as server:
+        assert server.stdout is not None
+        assert any("Ray runtime started" in line for line in server.stdout)
+        yield f"127.0.0.1:{port}"
+        server.terminate()
 
 
 def environment_of(home: Path) -> dict[str, str]:
@@ -256,27 +257,28 @@ def environment_of(home: Path) -> dict[str, str]:
     return {name: text for name, text in os.environ.items() if "RAY_" not in name} | own
 
 
+def train_at_home(
+    home: Path, competition: Path, folds_csv: Path, *more: str
+) -> "subprocess.CompletedProcess[str]":
+    """An epoch over a cluster, by the script, of a user with this home folder."""
+    options = tiny_options(competition, folds_csv, "--trainer.max_epochs=1", *more)
+    command = [sys.executable, str(SCRIPT), *options, "--launcher=ray", "--ray-cores=1"]
+    return subprocess.run(
+        command, env=environment_of(home), capture_output=True, text=True, check=False
+    )
+
+
 def test_a_cluster_that_asks_for_a_token_gets_that_of_this_machine(
     competition: Path, folds_csv: Path, with_token: str, tmp_path: Path
 ) -> None:
-    options = tiny_options(competition, folds_csv, "--trainer.max_epochs=1")
-    command = [sys.executable, str(SCRIPT), *options, "--launcher=ray", "--ray-cores=1"]
-    command += [f"--ray-address={with_token}"]
-    until = time.monotonic() + 60
-    while True:
-        none = subprocess.run(
-            command, env=environment_of(tmp_path), capture_output=True, text=True, check=False
-        )
-        if "no Ray cluster answers" not in none.stderr or time.monotonic() > until:
-            break
+    address = f"--ray-address={with_token}"
+    none = train_at_home(tmp_path, competition, folds_csv, address)
     assert none.returncode == 2
     assert none.stderr.startswith(
         f"error: --ray_address {with_token}: the cluster asks for a token"
     )
     assert len(none.stderr.splitlines()) == 1
-    done = subprocess.run(
-        command, env=environment_of(tmp_path / "home"), capture_output=True, text=True, check=False
-    )
+    done = train_at_home(tmp_path / "home", competition, folds_csv, address)
     assert done.returncode == 0, done.stderr
     assert "fold 0 begins on" in done.stdout
 
@@ -285,10 +287,6 @@ def test_a_cluster_of_one_call_leaves_nothing_in_the_home_folder(
     competition: Path, folds_csv: Path, tmp_path: Path
 ) -> None:
     (home := tmp_path / "home").mkdir()
-    options = tiny_options(competition, folds_csv, "--trainer.max_epochs=1")
-    command = [sys.executable, str(SCRIPT), *options, "--launcher=ray", "--ray-cores=1"]
-    done = subprocess.run(
-        command, env=environment_of(home), capture_output=True, text=True, check=False
-    )
+    done = train_at_home(home, competition, folds_csv)
     assert done.returncode == 0, done.stderr
     assert not (home / ".ray").exists()

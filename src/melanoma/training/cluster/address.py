@@ -35,16 +35,16 @@ def check_answers(address: str) -> None:
     remedy = "Start it with `ray start --head` there, and check host, port and firewall."
     try:
         socket.create_connection((host.strip("[]"), int(port)), timeout=_ANSWER_S).close()
+        if os.environ.get("RAY_USE_TLS") == "1":
+            return  # what follows would have to be encrypted
+        answer = _ask(address)
+        if answer == "UNAUTHENTICATED":
+            answer = _ask_with_token(address)
     except (OSError, OverflowError) as error:
         raise ConfigError(
             f"--ray_address {address}: no Ray cluster answers there ({error}). {remedy}"
         ) from error
-    if os.environ.get("RAY_USE_TLS") == "1":
-        return  # what follows would have to be encrypted
-    answer = _ask(address)
-    if answer == "UNAUTHENTICATED":
-        _use_token(address)
-    elif answer != "OK":
+    if answer != "OK":
         raise ConfigError(
             f"--ray_address {address}: what answers there is no Ray cluster. {remedy}"
         )
@@ -61,7 +61,11 @@ def make_token() -> None:
 
 
 def _ask(address: str, token: str = "") -> str:
-    """What the server says to being asked whether it is alive, as a status of gRPC."""
+    """What the server says to being asked whether it is alive, as a status of gRPC.
+
+    Raises:
+        TimeoutError: If it says nothing.
+    """
     import grpc
 
     sent = [("authorization", f"Bearer {token}")] if token else None
@@ -70,17 +74,20 @@ def _ask(address: str, token: str = "") -> str:
         try:
             channel.unary_unary(_CHECK_ALIVE)(b"", timeout=_ANSWER_S, metadata=sent)
         except grpc.RpcError as error:
+            if error.code() is grpc.StatusCode.DEADLINE_EXCEEDED:
+                raise TimeoutError("timed out") from error
             return str(error.code().name)
     return "OK"
 
 
-def _use_token(address: str) -> None:
+def _ask_with_token(address: str) -> str:
+    """As `_ask`, of a server that wants a token; what is accepted is used from then on."""
     where = f"--ray_address {address}: the cluster asks for a token"
     mode = os.environ.get(_MODE, "token").lower()
     if mode == "disabled":
         raise ConfigError(f"{where}, and {_MODE} is disabled here. Unset it.")
     if mode != "token":
-        return  # Kubernetes has ways of its own
+        return "OK"  # Kubernetes has ways of its own
     place, token = _find_token()
     remedy = (
         "Put what `ray get-auth-token` prints on the cluster's first machine into ~/.ray/auth_token "
@@ -88,9 +95,11 @@ def _use_token(address: str) -> None:
     )
     if not token:
         raise ConfigError(f"{where}, and there is none in {place}. {remedy}")
-    if _ask(address, token) == "UNAUTHENTICATED":
+    answer = _ask(address, token)
+    if answer == "UNAUTHENTICATED":
         raise ConfigError(f"{where}, and does not accept the one in {place}. {remedy}")
     os.environ[_MODE] = "token"
+    return answer
 
 
 def _find_token() -> tuple[str, str]:

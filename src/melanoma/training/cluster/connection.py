@@ -65,7 +65,7 @@ def connected(address: str | None) -> Iterator[Any]:
         MelanomaError: If no cluster answers, or one of other versions.
     """
     check_reachable(address)
-    ray = import_ray()
+    ray = import_ray()  # after that: it reads once whether to use a token
     address = address or os.environ.get("RAY_ADDRESS") or None
     _silence_known_messages(ray)
     own = {}
@@ -104,8 +104,7 @@ def check_reachable(address: str | None) -> None:
     check_installed()
     address = address or os.environ.get("RAY_ADDRESS") or None
     if address not in (None, "auto"):
-        check_answers(address)  # before Ray is imported, which reads once whether to use a token
-    import_ray()
+        check_answers(address)
 
 
 def _silence_known_messages(ray: Any) -> None:
