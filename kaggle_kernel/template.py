@@ -49,14 +49,23 @@ def run(folder: Path) -> int:
     paths = [str(folder / "src"), os.environ.get("PYTHONPATH", "")]
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, paths))}
     command = [sys.executable, "-u", "-m", MODULE, str(folder / "job.json")]
-    with subprocess.Popen(command, env=environment) as process:  # noqa: S603 - our own command
+    started: list[subprocess.Popen[bytes]] = []
+    arrived: list[int] = []
 
-        def pass_on(number: int, _frame: FrameType | None) -> None:
-            process.send_signal(number)
+    def pass_on() -> None:
+        while started and arrived:
+            started[0].send_signal(arrived.pop(0))
 
-        for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, pass_on)
-        code = process.wait()
+    def note(number: int, _frame: FrameType | None) -> None:
+        arrived.append(number)
+        pass_on()
+
+    # Noted from the start: a signal may arrive before Popen has returned.
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, note)
+    started.append(subprocess.Popen(command, env=environment))  # noqa: S603 - our own command
+    pass_on()
+    code = started[0].wait()
     if code >= 0:
         return code
     print(f"the kernel was ended by {signal.Signals(-code).name}", flush=True)

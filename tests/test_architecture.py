@@ -14,7 +14,7 @@ SOURCE = ROOT / "src" / "melanoma"
 # From the ground up. A module may import from its own room and from rooms below.
 LEVELS = [
     {"errors"},
-    {"files", "command_line"},
+    {"files", "command_line", "children"},
     {"tables", "locking"},
     {"remote"},
     {"diagnoses", "metadata"},

@@ -3,10 +3,10 @@
 import os
 import re
 import shutil
-import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
+from melanoma.children import run_child
 from melanoma.errors import ConfigError
 from melanoma.kaggle.job import Accelerator
 
@@ -85,6 +85,6 @@ def _gpus() -> tuple[str, ...]:
     program = shutil.which("nvidia-smi")
     if program is None:
         return ()
-    listed = subprocess.run([program, "-L"], capture_output=True, text=True)  # noqa: S603
+    listed = run_child([program, "-L"], capture=True)
     # GPU 0: Tesla T4 (UUID: GPU-...)
     return tuple(re.findall(r"^GPU \d+: (.*?)(?: \(UUID.*)?$", listed.stdout, re.MULTILINE))

@@ -11,6 +11,7 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
+from melanoma.children import Child
 from melanoma.errors import ConfigError, RunError, suggest
 from melanoma.kaggle.requirements import read_requirements
 from melanoma.kaggle.settings import JobSettings, fill_job
@@ -59,19 +60,11 @@ def run_job(job_json: Path) -> None:
     paths = [str(job_json.parent / "src"), os.environ.get("PYTHONPATH", "")]
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, paths))}
     command = [sys.executable, "-u", "-m", "melanoma.kaggle.kernel", str(job_json)]
-    with subprocess.Popen(  # noqa: S603 - our own command
-        command,
-        env=environment,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        errors="replace",
+    # Where the cell is interrupted, the job is waited for: it writes its checkpoints.
+    with Child(
+        command, None, output=subprocess.PIPE, errors=subprocess.STDOUT, env=environment
     ) as process:
-        try:
-            for line in process.stdout or ():
-                print(line, end="", flush=True)
-        except KeyboardInterrupt:
-            process.terminate()  # it writes its checkpoints, and is waited for
-            raise
+        for line in process.stdout or ():
+            print(line, end="", flush=True)
     if process.returncode:
         raise RunError(f"the job has ended with exit code {process.returncode}; see above.")

@@ -2,13 +2,13 @@
 
 import importlib
 import importlib.metadata
-import subprocess
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from melanoma.children import run_child
 from melanoma.errors import ConfigError, MelanomaError
 from melanoma.kaggle.job import Requirement
 from melanoma.kaggle.mounts import Mounts
@@ -109,7 +109,7 @@ def install(plans: Sequence[Plan], folder: Path) -> None:
         options.append("--no-index")
     words = [*options, *(plan.pip_argument for plan in wanted)]
     print(f"$ python -m pip install {' '.join(words)}", flush=True)
-    process = subprocess.run([sys.executable, "-m", "pip", "install", *words])  # noqa: S603
+    process = run_child([sys.executable, "-m", "pip", "install", *words])
     if process.returncode:
         raise InstallationError(
             f"pip has failed with exit code {process.returncode}; the reason is above. Where there is "

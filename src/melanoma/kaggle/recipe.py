@@ -14,6 +14,7 @@ from typing import Any
 
 import yaml
 
+from melanoma.children import run_child
 from melanoma.errors import ConfigError, RunError
 from melanoma.kaggle.project import project_root
 
@@ -84,7 +85,7 @@ def _run(arguments: list[str]) -> "subprocess.CompletedProcess[str]":
     paths = [str(project_root() / "src"), os.environ.get("PYTHONPATH", "")]
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, paths))}
     command = [sys.executable, "-W", "ignore", "-c", _RESOLVE, *arguments]
-    return subprocess.run(command, capture_output=True, text=True, env=environment)  # noqa: S603
+    return run_child(command, capture=True, env=environment)
 
 
 def _parse(resolved: dict[str, Any]) -> Recipe:

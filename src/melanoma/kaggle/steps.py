@@ -7,6 +7,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
+from melanoma.children import Child
 from melanoma.errors import MelanomaError
 
 # scripts/train_folds.py gives its folds half a minute to write their checkpoints.
@@ -38,28 +39,15 @@ def run_step(command: Sequence[str], folder: Path, deadline: float | None = None
         StepError: If it fails, with its exit code, or does not end in time.
     """
     print(f"$ python {shlex.join(command)}", flush=True)
-    process = subprocess.Popen([sys.executable, *command], cwd=folder)  # noqa: S603
     timeout = None if deadline is None else max(0.0, deadline - time.monotonic())
     try:
-        code = process.wait(timeout)
+        with Child([sys.executable, *command], _GRACE_S, cwd=folder) as process:
+            code = process.wait(timeout)
     except subprocess.TimeoutExpired:
-        _end(process)
         raise StepError(f"{command[0]} has not ended in time. Push with a longer time budget, or for "
                         "fewer folds.", _TIME_UP) from None  # fmt: skip
-    except KeyboardInterrupt:
-        _end(process)
-        raise
     if code:
         code = 128 - code if code < 0 else code  # ended by a signal, as a shell counts it
         raise StepError(
             f"{command[0]} has failed with exit code {code}; the reason is above.", code
         )
-
-
-def _end(process: "subprocess.Popen[bytes]") -> None:
-    process.terminate()
-    try:
-        process.wait(_GRACE_S)
-    except subprocess.TimeoutExpired:
-        process.kill()
-        process.wait()

@@ -1,10 +1,11 @@
 """Which of the files that travel are not committed, so that a run can be traced to its code."""
 
 import shutil
-import subprocess
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
+
+from melanoma.children import run_child
 
 _SHOWN = 12
 
@@ -67,5 +68,5 @@ def _git(root: Path, *words: str) -> str | None:
     if git is None:
         return None
     command = [git, "--literal-pathspecs", "-C", str(root), "-c", "core.quotePath=off", *words]
-    done = subprocess.run(command, capture_output=True, text=True, encoding="utf-8")  # noqa: S603
+    done = run_child(command, capture=True)
     return None if done.returncode else done.stdout

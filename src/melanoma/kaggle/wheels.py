@@ -7,12 +7,12 @@ Python of an image changes (3.12 in 2026-08, where Colab's had moved to 3.13 alr
 import json
 import os
 import shutil
-import subprocess
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from melanoma.children import run_child
 from melanoma.errors import ConfigError, MelanomaError, name_bytes, name_some
 from melanoma.files import write_text, writing_explained
 from melanoma.kaggle.job import ACCELERATORS, Requirement
@@ -119,7 +119,7 @@ def check_pure(folder: Path) -> None:
 
 
 def _run_pip(requirements: Sequence[Requirement], folder: Path) -> None:
-    done = subprocess.run(pip_command(requirements, folder))  # noqa: S603
+    done = run_child(pip_command(requirements, folder))
     if done.returncode:
         raise WheelError(
             f"pip has failed with exit code {done.returncode}; the reason is above. It needs the "
@@ -146,7 +146,7 @@ def _save_weights(backbone: str, folder: Path) -> None:
     environment = {**os.environ, "PYTHONPATH": source}
     command = [sys.executable, "-m", "melanoma.models", "--backbone", backbone]
     command += ["--output_dir", str(folder)]
-    done = subprocess.run(command, env=environment)  # noqa: S603
+    done = run_child(command, env=environment)
     if done.returncode:
         raise MelanomaError(f"the weights of {backbone} cannot be had; the reason is above.")
 

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import IO
 
 import melanoma
+from melanoma.children import deferred_signals
 from melanoma.command_line import sigterm_as_exit
 from melanoma.run_folder import FoldFolder
 
@@ -136,7 +137,8 @@ def run_processes(
         try:
             while True:
                 while free and (job := queue.take()):
-                    running.append(_start_and_print(job, free.pop(0)))
+                    with deferred_signals():
+                        running.append(_start_and_print(job, free.pop(0)))
                 if not running:
                     return queue.codes
                 time.sleep(_POLL_S)

@@ -8,7 +8,6 @@ import json
 import os
 import platform
 import shutil
-import subprocess
 from collections.abc import Iterable, Sequence
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -17,6 +16,7 @@ from typing import Any
 import torch
 
 import melanoma
+from melanoma.children import run_child
 from melanoma.files import read_object, sha256_of, write_json
 from melanoma.images.sources import read_sources
 from melanoma.remote.photographs import status_reader
@@ -84,7 +84,7 @@ def commit() -> dict[str, Any] | None:
     if git is None or not (root / ".git").exists():
         return None
     head, changes = (
-        subprocess.run([git, "-C", str(root), *words], capture_output=True, text=True)  # noqa: S603
+        run_child([git, "-C", str(root), *words], capture=True)
         for words in (["rev-parse", "HEAD"], ["status", "--porcelain", "--untracked-files=no"])
     )
     if head.returncode or changes.returncode:

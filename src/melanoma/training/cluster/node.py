@@ -8,6 +8,7 @@ import platform
 import shutil
 import subprocess
 import tempfile
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -16,6 +17,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from melanoma.children import deferred_signals
 from melanoma.errors import MelanomaError, RunError
 from melanoma.files import write_text
 from melanoma.locking import is_running
@@ -153,12 +155,16 @@ class _Keeper:
 
 def _run(job: Job, work: Work, say: Say, keep: Callable[[], None] | None) -> int:
     place = work.folder if work.folder.is_dir() else None
-    process = start_process(job, Share(work.environment), subprocess.PIPE, place)
-    readers = [
-        relay_lines(pipe, partial(say, is_error))
-        for pipe, is_error in zip(pipes_of(process), (False, True))
-    ]
+    processes: list[subprocess.Popen[bytes]] = []
+    readers: list[threading.Thread] = []
     try:
+        with deferred_signals():
+            process = start_process(job, Share(work.environment), subprocess.PIPE, place)
+            processes.append(process)
+            readers += [
+                relay_lines(pipe, partial(say, is_error))
+                for pipe, is_error in zip(pipes_of(process), (False, True))
+            ]
         while process.poll() is None:
             time.sleep(_POLL_S)
             if keep is not None:
@@ -166,7 +172,7 @@ def _run(job: Job, work: Work, say: Say, keep: Callable[[], None] | None) -> int
     except KeyboardInterrupt:
         pass  # the task is to stop: what was written counts
     finally:
-        stop_processes([process])
+        stop_processes(processes)
     for reader in readers:
         # Ends with the last process that holds the pipe; a worker may linger.
         reader.join(timeout=5.0)
