@@ -9,6 +9,10 @@ import pandas as pd
 import pytest
 from PIL import Image
 
+from own_home import move_in, move_out
+
+HOME = move_in()
+
 from melanoma.folds.creation import create_folds
 from melanoma.tables import (
     AGE,
@@ -28,6 +32,17 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 N_TRAIN, N_TEST, N_PATIENTS = 40, 10, 12
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """The suite fails where a test has written outside the clone and temporary folders."""
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        return
+    found = move_out(HOME)
+    if found:
+        print("\nwritten where no test may write:", *found, sep="\n  ")
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
 
 @pytest.fixture

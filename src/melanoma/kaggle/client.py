@@ -1,6 +1,7 @@
-"""Kaggle's own package, and the only door to it: quiet, bounded in time, and clear when it fails.
+"""The only module that imports Kaggle's package: quiet, bounded in time, clear when it fails.
 
-Loading this module loads the package, which signs in; `connection.connect` looks first whether it can.
+The package makes a folder in the home and signs in when it is imported, so that it is imported where
+somebody connects (`connection.connect`) and never with this module.
 """
 
 import io
@@ -12,11 +13,6 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import requests
-from kaggle.api.kaggle_api_extended import KaggleApi
-from kagglesdk.kernels.types.kernels_api_service import (
-    ApiGetKernelSessionStatusRequest,
-    ApiListKernelSessionOutputRequest,
-)
 
 from melanoma.files import write_atomically
 from melanoma.kaggle.credentials import redact
@@ -39,36 +35,52 @@ _CHUNK = 1 << 20
 _ATTEMPTS = 3
 
 
-class _Api(KaggleApi):  # type: ignore[misc]  # the package has no types
-    """The package, less stubborn, and no dataset without a file that could not be uploaded."""
+def load_package() -> Any:
+    """Import Kaggle's package.
 
-    MAX_UPLOAD_RESUME_ATTEMPTS = _ATTEMPTS
+    Returns:
+        Its client, not signed in: one that retries less, and makes no dataset without a file that
+        could not be uploaded.
 
-    def with_retry(self, func: Any, *_: Any, **__: Any) -> Any:
-        """Repeat a request that found no connection."""
-        return super().with_retry(func, max_retries=_ATTEMPTS)
+    Raises:
+        ImportError: If the package is damaged.
+        OSError: If its folder in the home cannot be made.
+    """
+    from kaggle.api.kaggle_api_extended import KaggleApi
 
-    def upload_files(
-        self, request: Any, resources: Any, folder: str, *more: Any, **named: Any
-    ) -> None:
-        """Upload the files of a dataset, all of them."""
-        super().upload_files(request, resources, folder, *more, **named)
-        wanted = [
-            path for path in Path(folder).iterdir() if path.name != self.DATASET_METADATA_FILE
-        ]
-        if len(request.files) < len(wanted):
-            raise RefusedError(
-                f"{folder}: only {len(request.files)} of {len(wanted)} files could be uploaded; the "
-                "dataset was left as it was. Try again."
-            )
+    class Api(KaggleApi):  # type: ignore[misc]  # the package has no types
+        MAX_UPLOAD_RESUME_ATTEMPTS = _ATTEMPTS
+
+        def with_retry(self, func: Any, *_: Any, **__: Any) -> Any:
+            return super().with_retry(func, max_retries=_ATTEMPTS)
+
+        def upload_files(
+            self, request: Any, resources: Any, folder: str, *more: Any, **named: Any
+        ) -> None:
+            super().upload_files(request, resources, folder, *more, **named)
+            wanted = [
+                path for path in Path(folder).iterdir() if path.name != self.DATASET_METADATA_FILE
+            ]
+            if len(request.files) < len(wanted):
+                raise RefusedError(
+                    f"{folder}: only {len(request.files)} of {len(wanted)} files could be uploaded; "
+                    "the dataset was left as it was. Try again."
+                )
+
+    return Api()
 
 
 class Client:
-    """As `service.Kaggle` says."""
+    """As `service.Kaggle` says.
 
-    def __init__(self, patience: Patience) -> None:
+    Args:
+        api: Of `load_package`.
+        patience: How long to wait for Kaggle.
+    """
+
+    def __init__(self, api: Any, patience: Patience) -> None:
         self._patience = patience
-        self._api = _Api()
+        self._api = api
         self._ask("signing in at Kaggle", self._api.authenticate)
 
     def push(self, folder: Path, ref: str) -> Saved:
@@ -125,7 +137,7 @@ class Client:
             lambda: self._api.competition_submit(str(csv), message, competition, quiet=True),
             unsure=f"Look at {page} whether it has arrived before you submit again.",
         )
-        if answer.message in ("", KaggleApi.COMPETITION_SUBMIT_UPLOAD_FAILED_MESSAGE):
+        if answer.message in ("", self._api.COMPETITION_SUBMIT_UPLOAD_FAILED_MESSAGE):
             why = f" ({said})" if said else ""
             raise RefusedError(
                 f"submitting {csv} to {competition}: the file could not be uploaded{why}; it does not "
@@ -170,7 +182,9 @@ class Client:
         )
 
     def _session_status(self, ref: str) -> Any:
-        request = ApiGetKernelSessionStatusRequest()
+        from kagglesdk.kernels.types import kernels_api_service as service
+
+        request = service.ApiGetKernelSessionStatusRequest()
         request.user_name, request.kernel_slug, version = self._api.parse_kernel_string(ref)
         if version:
             # As kaggle 2.2.5 does; 2.2.4 leaves the version aside, and after a push might report
@@ -180,8 +194,10 @@ class Client:
             return kaggle.kernels.kernels_api_client.get_kernel_session_status(request)
 
     def _pages(self, ref: str) -> Iterator[Output]:
+        from kagglesdk.kernels.types import kernels_api_service as service
+
         owner, slug, _ = self._api.parse_kernel_string(ref)
-        request = ApiListKernelSessionOutputRequest()
+        request = service.ApiListKernelSessionOutputRequest()
         request.user_name, request.kernel_slug, request.page_size = owner, slug, _PAGE_SIZE
         with self._api.build_kaggle_client() as kaggle:
             while True:

@@ -23,15 +23,16 @@ def connect(patience: Patience | None = None) -> Kaggle:
     find_credentials()
     patience = patience or Patience()
     try:
+        from melanoma.kaggle.client import Client, load_package
         from melanoma.kaggle.transport import bounded
 
         # The package signs in where it is imported, and prints what it makes of it.
         said = io.StringIO()
         with redirect_stdout(said), redirect_stderr(said), bounded(patience.timeout_s):
-            from melanoma.kaggle.client import Client
+            api = load_package()
     except (ImportError, OSError) as error:
         raise KaggleError(
             f"Kaggle's package cannot be loaded ({redact(str(error))}). Install it again with "
             "`pip install -r requirements-kaggle.txt`, and check that ~/.kaggle can be written."
         ) from None
-    return Client(patience)
+    return Client(api, patience)
