@@ -32,7 +32,7 @@ def rich_table(n_images: int = 300) -> pd.DataFrame:
 
 
 @pytest.mark.parametrize("scheme", ["balanced", "grouped"])
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(rows, st.integers(2, 5), st.integers(0, 3))
 def test_no_patient_is_ever_on_two_sides(
     scheme: Scheme, rows: list[tuple[int, bool]], n_folds: int, seed: int
@@ -55,7 +55,7 @@ def test_the_seed_decides(scheme: Scheme) -> None:
     assert not np.array_equal(first, other)
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(st.randoms(use_true_random=False))
 def test_balanced_folds_depend_on_neither_rows_nor_patients_names(random: object) -> None:
     train = rich_table(120)

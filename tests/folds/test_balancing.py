@@ -1,3 +1,5 @@
+from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -49,7 +51,6 @@ def balance_or_discard(groups: Codes, factors: list[Codes], n_folds: int, seed: 
         raise
 
 
-@settings(max_examples=200, deadline=None)
 @given(some_groups, st.integers(2, 6), st.integers(0, 3))
 def test_every_fold_has_both_classes_and_whole_groups(
     images: list[list[tuple[int, int]]], n_folds: int, seed: int
@@ -63,7 +64,6 @@ def test_every_fold_has_both_classes_and_whole_groups(
     assert spread(per_group, n_folds) <= 1
 
 
-@settings(max_examples=100, deadline=None)
 @given(st.lists(st.integers(1, 30), min_size=6, max_size=60), st.integers(2, 6))
 def test_folds_differ_by_less_than_a_group(sizes: list[int], n_folds: int) -> None:
     # Each group has both classes, which otherwise may force the two largest together.
@@ -73,7 +73,6 @@ def test_folds_differ_by_less_than_a_group(sizes: list[int], n_folds: int) -> No
     assert spread(folds_of_groups(groups, folds), n_folds) <= 1
 
 
-@settings(max_examples=200, deadline=None)
 @given(st.integers(2, 6), st.integers(0, 6), st.integers(0, 10_000))
 def test_no_class_is_lost_where_only_just_enough_groups_have_it(
     n_folds: int, n_mixed: int, seed: int
@@ -87,7 +86,7 @@ def test_no_class_is_lost_where_only_just_enough_groups_have_it(
         assert set(folds[factors[0] == target]) == set(range(n_folds))
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(some_groups, st.integers(2, 4), st.randoms(use_true_random=False))
 def test_neither_the_order_of_rows_nor_the_names_of_values_matter(
     images: list[list[tuple[int, int]]], n_folds: int, random: "np.random.Generator"
@@ -210,9 +209,16 @@ def siim() -> pd.DataFrame:
     )
 
 
-def split_siim(siim: pd.DataFrame, n_folds: int, seed: int) -> Codes:
+@pytest.fixture(scope="module")
+def split_siim(siim: pd.DataFrame) -> Callable[[int, int], Codes]:
+    """The folds of SIIM by their number and the seed, dealt once for all tests that look at them."""
     factors = [siim[name].to_numpy() for name in siim.columns[1:]]
-    return balance_groups(siim["group"].to_numpy(), factors, n_folds, seed)
+
+    @cache
+    def split(n_folds: int, seed: int) -> Codes:
+        return balance_groups(siim["group"].to_numpy(), factors, n_folds, seed)
+
+    return split
 
 
 def share_spreads_pp(codes: Codes, folds: Codes, n_folds: int) -> npt.NDArray[np.float64]:
@@ -235,12 +241,16 @@ def least_spreads_pp(codes: Codes, groups: Codes, n_folds: int) -> npt.NDArray[n
 
 
 @needs_siim
-@pytest.mark.parametrize("seed", [42, 0, 7])
-@pytest.mark.parametrize("n_folds", [3, 5, 10, 15])
+# Ten and more folds take a second to deal. Two seeds do for them: a search that forgets the strata or
+# the shares fails with every seed.
+@pytest.mark.parametrize(
+    ("n_folds", "seed"),
+    [(3, 42), (3, 0), (3, 7), (5, 42), (5, 0), (5, 7), (10, 42), (10, 7), (15, 42), (15, 0)],
+)
 def test_siim_is_balanced_as_far_as_its_patients_allow(
-    siim: pd.DataFrame, n_folds: int, seed: int
+    siim: pd.DataFrame, split_siim: Callable[[int, int], Codes], n_folds: int, seed: int
 ) -> None:
-    folds = split_siim(siim, n_folds, seed)
+    folds = split_siim(n_folds, seed)
     groups, target = siim["group"].to_numpy(), siim["target"].to_numpy()
     per_group = folds_of_groups(groups, folds)
     assert np.array_equal(per_group[groups], folds)
@@ -256,11 +266,11 @@ def test_siim_is_balanced_as_far_as_its_patients_allow(
 
 
 @needs_siim
-@pytest.mark.parametrize("seed", [42, 1, 2, 3])
+@pytest.mark.parametrize("seed", [42, 0, 7])
 def test_five_siim_folds_differ_by_tenths_of_a_percentage_point(
-    siim: pd.DataFrame, seed: int
+    siim: pd.DataFrame, split_siim: Callable[[int, int], Codes], seed: int
 ) -> None:
-    folds = split_siim(siim, 5, seed)
+    folds = split_siim(5, seed)
     per_group = folds_of_groups(siim["group"].to_numpy(), folds)
     bins = pd.qcut(np.bincount(siim["group"]), 8, labels=False, duplicates="drop")
     counts = pd.crosstab(bins, per_group)

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from melanoma.errors import ConfigError
@@ -169,26 +169,28 @@ def test_the_same_in_another_folder_at_another_time_is_the_same(tmp_path: Path) 
     assert texts[0] == texts[1]
 
 
-@settings(
-    suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=15, deadline=None
-)
+@settings(max_examples=15)
 @given(
     contents=st.lists(st.binary(max_size=200), max_size=4),
     run=st.text(max_size=30),
     overrides=st.lists(st.text(max_size=20), max_size=3).map(tuple),
 )
 def test_whatever_is_packed_is_unpacked(
-    tmp_path: Path, contents: list[bytes], run: str, overrides: tuple[str, ...]
+    tmp_path_factory: pytest.TempPathFactory,
+    contents: list[bytes],
+    run: str,
+    overrides: tuple[str, ...],
 ) -> None:
+    folder = tmp_path_factory.mktemp("packed")
     files = {f"folder/{n}.bin": content for n, content in enumerate(contents)}
     job = Job("train", run, overrides=overrides, commit='"""\nimport nothing')
     text = write_script(job, files).text
-    path = tmp_path / "script.py"
+    path = folder / "script.py"
     path.write_text(text, encoding="utf-8")
-    runpy.run_path(str(path))["unpack"](tmp_path / "unpacked")
+    runpy.run_path(str(path))["unpack"](folder / "unpacked")
     for name, content in files.items():
-        assert (tmp_path / "unpacked" / name).read_bytes() == content
-    assert parse_job((tmp_path / "unpacked" / "job.json").read_text(encoding="utf-8")) == job
+        assert (folder / "unpacked" / name).read_bytes() == content
+    assert parse_job((folder / "unpacked" / "job.json").read_text(encoding="utf-8")) == job
 
 
 def test_what_is_too_large_is_refused_with_what_is_large() -> None:

@@ -1,5 +1,7 @@
+import importlib.metadata
 import json
 import shutil
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -12,12 +14,25 @@ from melanoma.kaggle.project import project_root
 from melanoma.kaggle.requirements import LIST, packages_to_bring, read_requirements
 
 ROOT = project_root()
+# What is installed stays as it is while the tests run, and is asked for a thousand times.
+INSTALLED = {
+    name: cache(getattr(importlib.metadata, name))
+    for name in ("packages_distributions", "requires", "version")
+}
+
+
+@pytest.fixture
+def installed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The metadata of a package are parsed once."""
+    for name, cached in INSTALLED.items():
+        monkeypatch.setattr(importlib.metadata, name, cached)
 
 
 def names(mode: Mode) -> list[str]:
     return [requirement.name for requirement in read_requirements(mode)]
 
 
+@pytest.mark.usefixtures("installed")
 def test_the_committed_list_is_what_the_code_needs() -> None:
     """If not: python -m melanoma.kaggle.dependencies."""
     assert (ROOT / LIST).read_text(encoding="utf-8") == compute_requirements(ROOT)
@@ -120,6 +135,7 @@ def test_a_damaged_list_is_named(project: Path, content: str) -> None:
         read_requirements("train", project)
 
 
+@pytest.mark.usefixtures("installed")
 def test_what_is_not_installed_is_named(project: Path) -> None:
     (project / "scripts").mkdir()
     (project / "scripts" / "build_submission.py").write_text("import nobody_has_this")

@@ -3,7 +3,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from melanoma.errors import RemoteError
@@ -58,9 +58,7 @@ def test_several_at_once_are_counted_once(web: Place, cache: Path) -> None:
     assert len(list(folder.glob("jpeg/train/*"))) == 4
 
 
-@settings(
-    max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@settings(max_examples=30)
 @given(sizes=st.lists(st.integers(0, 50), max_size=20), most_bytes=st.integers(1, 200))
 def test_no_more_is_kept_than_may_be(
     tmp_path_factory: pytest.TempPathFactory, sizes: list[int], most_bytes: int

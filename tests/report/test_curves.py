@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from melanoma.metrics import auc, average_precision
@@ -11,7 +11,6 @@ TABLES = st.lists(
 ).filter(lambda rows: len({target for target, _ in rows}) == 2)
 
 
-@settings(deadline=None)
 @given(TABLES)
 def test_the_area_under_the_roc_is_the_auc(rows: list[tuple[int, float]]) -> None:
     targets, scores = np.array([t for t, _ in rows]), np.array([s for _, s in rows])
@@ -19,7 +18,6 @@ def test_the_area_under_the_roc_is_the_auc(rows: list[tuple[int, float]]) -> Non
     assert np.trapezoid(curve.y, curve.x) == pytest.approx(auc(targets, scores))
 
 
-@settings(deadline=None)
 @given(TABLES)
 def test_the_area_under_the_steps_is_the_average_precision(rows: list[tuple[int, float]]) -> None:
     targets, scores = np.array([t for t, _ in rows]), np.array([s for _, s in rows])
@@ -28,7 +26,6 @@ def test_the_area_under_the_steps_is_the_average_precision(rows: list[tuple[int,
     assert steps == pytest.approx(average_precision(targets, scores))
 
 
-@settings(deadline=None)
 @given(st.integers(2, 5000), st.integers(0, 100))
 def test_thinning_moves_no_part_of_a_curve_by_more_than_a_cell(n: int, seed: int) -> None:
     random = np.random.default_rng(seed)

@@ -1,7 +1,7 @@
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from melanoma.metrics import auc
@@ -15,7 +15,6 @@ from melanoma.report.groups import (
 )
 
 
-@settings(deadline=None)
 @given(st.integers(0, 50), st.sampled_from([1, 2, 30]))
 def test_every_group_is_scored_as_it_is_or_says_why_not(seed: int, n_values: int) -> None:
     random = np.random.default_rng(seed)

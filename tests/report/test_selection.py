@@ -1,12 +1,11 @@
 import numpy as np
 import pandas as pd
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from melanoma.report.selection import EACH, choose_photographs, description_of, facts_of
 
 
-@settings(deadline=None)
 @given(st.lists(st.tuples(st.integers(0, 1), st.floats(0, 1, width=16)), min_size=1, max_size=60))
 def test_mistakes_are_the_worst_and_hits_are_hits(rows: list[tuple[int, float]]) -> None:
     targets, scores = np.array([t for t, _ in rows]), np.array([s for _, s in rows])

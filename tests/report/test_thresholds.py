@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from melanoma.metrics import sensitivity_at_specificity
@@ -10,7 +10,6 @@ from melanoma.report.thresholds import MOST_STOPS, confusions
 SCORES = st.lists(st.floats(0, 1, width=16), min_size=1, max_size=50)
 
 
-@settings(deadline=None)
 @given(SCORES, SCORES)
 def test_counts_are_those_of_the_images_and_it_starts_where_the_ensembler_measures(
     positives: list[float], negatives: list[float]
