@@ -1,17 +1,24 @@
 """A tiny competition that every test can train on in a second or two."""
 
 import os
+import shutil
 import signal
+import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
+from hypothesis import HealthCheck, settings
 from PIL import Image
 
 from own_home import move_in, move_out
+from warm_python import WarmPython
 
 HOME = move_in()
+WARM = HOME / "warm"
+IS_WORKER = "PYTEST_XDIST_WORKER" in os.environ
 
 from melanoma.folds.creation import create_folds
 from melanoma.tables import (
@@ -31,14 +38,37 @@ os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
+# How long an example takes depends on what else the machine does: no deadlines. In CI the examples are
+# the same each time; elsewhere they are new ones.
+settings.register_profile(
+    "melanoma",
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow],
+    derandomize="CI" in os.environ,
+    database=None if "CI" in os.environ else settings().database,
+)
+settings.load_profile("melanoma")
+
 N_TRAIN, N_TEST, N_PATIENTS = 40, 10, 12
+
+
+HAS_WORKERS = pytest.StashKey[WarmPython]()
+
+
+def pytest_sessionstart(session: pytest.Session) -> None:
+    """The Python of all workers loads its packages while they collect the tests."""
+    if not IS_WORKER and session.config.getoption("numprocesses", None):
+        session.config.stash[HAS_WORKERS] = WarmPython(WARM)
+        session.config.stash[HAS_WORKERS].start()
 
 
 @pytest.hookimpl(trylast=True)
 def pytest_sessionfinish(session: pytest.Session) -> None:
     """The suite fails where a test has written outside the clone and temporary folders."""
-    if "PYTEST_XDIST_WORKER" in os.environ:
+    if IS_WORKER:
         return
+    if HAS_WORKERS in session.config.stash:
+        session.config.stash[HAS_WORKERS].close()
     found = move_out(HOME)
     if found:
         print("\nwritten where no test may write:", *found, sep="\n  ")
@@ -54,11 +84,38 @@ def competition(tmp_path: Path, _tiny: Path) -> Path:
 
 
 @pytest.fixture
-def folds_csv(tmp_path: Path, competition: Path) -> Path:
-    """Two folds of the tiny competition."""
-    path = tmp_path / "folds" / "folds.csv"
-    create_folds(competition, n_folds=2, output=path)
-    return path
+def folds_csv(tmp_path: Path, competition: Path, _tiny_folds: Path) -> Path:
+    """Two folds of the tiny competition, of a test's own."""
+    shutil.copytree(_tiny_folds, tmp_path / "folds")
+    return tmp_path / "folds" / "folds.csv"
+
+
+@pytest.fixture(scope="session")
+def _tiny_folds(tmp_path_factory: pytest.TempPathFactory, _tiny: Path) -> Path:
+    """Made once, since drawing their picture takes a second; they name checksums, and no folder."""
+    folder = tmp_path_factory.mktemp("tiny_folds")
+    create_folds(_tiny, n_folds=2, output=folder / "folds.csv")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def warm_python() -> Iterator[WarmPython]:
+    """A Python with torch and Lightning loaded: tests/warm_python.py."""
+    python = WarmPython(WARM)
+    if IS_WORKER:  # all share one
+        python.wait()
+        yield python
+        return
+    python.start()
+    python.wait()
+    yield python
+    python.close()
+
+
+@pytest.fixture
+def warm(warm_python: WarmPython, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Processes that this one starts, and theirs, need not import torch again."""
+    monkeypatch.setattr(sys, "executable", str(warm_python.path))
 
 
 @pytest.fixture(scope="session")

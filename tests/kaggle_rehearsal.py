@@ -116,12 +116,12 @@ class Kernel:
     def run(self, job: Job, small_disk: bool = False) -> Ended:
         return self._run(self.command(job, small_disk), self.bundle, self.variables())
 
-    def run_text(self, text: str, small_disk: bool = False, python: str = sys.executable) -> Ended:
+    def run_text(self, text: str, small_disk: bool = False, python: str = "") -> Ended:
         """Execute the one file that Kaggle is sent, in the working folder."""
         path = self.root / "script.py"
         path.write_text(text, encoding="utf-8")
         environment = {k: v for k, v in self.variables().items() if k != "PYTHONPATH"}
-        command = self._on_kaggle([python, str(path)], small_disk)
+        command = self._on_kaggle([python or sys.executable, str(path)], small_disk)
         return self._run(command, self.working, environment)
 
     def _run(self, command: list[str], folder: Path, environment: Mapping[str, str]) -> Ended:

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from warm_process import WarmProcess
+from warm_python import WarmPython
 
 ROOT = Path(__file__).resolve().parents[1]
 USERNAME, KEY, TOKEN = "me", "0f1e2d3c4b5a69788796a5b4c3d2e1f0", "KGAT_5ec7e7a1b2c3d4e5f6"
@@ -106,13 +106,14 @@ class Request:
 class Stub:
     """Answers what it is told to; the last answer to an endpoint is given again and again."""
 
-    def __init__(self, folder: Path, process: WarmProcess) -> None:
+    def __init__(self, folder: Path, python: WarmPython) -> None:
         self.folder = folder
-        self._process = process
+        self._python = python
         self.requests: list[Request] = []
         self.printed: list[str] = []
         self._answers: dict[str, deque[Answer]] = defaultdict(deque)
         self._closing = threading.Event()
+        self._arrival = threading.Condition()
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
         self._server.daemon_threads = True
         self.url = f"http://127.0.0.1:{self._server.server_address[1]}"
@@ -139,9 +140,21 @@ class Stub:
         text = _PRELUDE.format(
             timeout_s=timeout_s, code=textwrap.indent(textwrap.dedent(code), "    ")
         )
-        done = self._process.run(text, self.folder, {**self.environment, **environment})
+        done = subprocess.run(
+            [self._python.path, "-c", text],
+            env={**self.environment, **environment},
+            cwd=self.folder,
+            capture_output=True,
+            text=True,
+        )
         self.printed += [done.stdout, done.stderr]
         return done
+
+    def arrived(self, number: int) -> list[Request]:
+        """So many requests, once they are here: a client that did not wait may end before."""
+        with self._arrival:
+            self._arrival.wait_for(lambda: len(self.requests) >= number)
+        return self.requests
 
     def close(self) -> None:
         """Stop answering."""
@@ -170,7 +183,9 @@ class Stub:
         }
 
     def _answer(self, request: Request) -> Answer:
-        self.requests.append(request)
+        with self._arrival:
+            self.requests.append(request)
+            self._arrival.notify_all()
         answers = self._answers[request.endpoint]
         if not answers:
             return Answer({"code": 404, "message": f"no such endpoint: {request.endpoint}"}, 404)
@@ -216,9 +231,9 @@ SECRETS = (KEY, TOKEN, SIGNATURE, base64.b64encode(f"{USERNAME}:{KEY}".encode())
 
 
 @contextmanager
-def stub_in(folder: Path, process: WarmProcess) -> Iterator[Stub]:
+def stub_in(folder: Path, python: WarmPython) -> Iterator[Stub]:
     """A stub; when it is left, nothing that its clients have printed may hold anything secret."""
-    stub = Stub(folder, process)
+    stub = Stub(folder, python)
     try:
         yield stub
     finally:

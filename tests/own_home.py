@@ -9,13 +9,16 @@ import os
 import shutil
 import sys
 import tempfile
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).resolve().parents[1]
-# Third parties' caches, which come back when they are removed.
-CACHES = (".cache/matplotlib", ".config/matplotlib", ".cache/fontconfig", ".cache/torch_extensions")
+# Third parties' caches, which come back when they are removed: matplotlib's fonts, torch's compilers,
+# pip's wheels, and rustup's, since pip asks for the version of Rust before it speaks to an index.
+CACHES = (
+    *(".cache/matplotlib", ".config/matplotlib", ".cache/fontconfig", ".cache/pip"),
+    *(".cache/torch_extensions", ".rustup", "compiled", "warm"),
+)
 # Settings of a user's that lead elsewhere, or speak for the user.
 _REMOVED = (
     *("XDG_CACHE_HOME", "XDG_CONFIG_HOME", "XDG_DATA_HOME", "MPLCONFIGDIR", "TORCH_HOME"),
@@ -69,8 +72,9 @@ class Watch:
                 for number in numbers:
                     self._check(arguments[number])
         elif event == "subprocess.Popen":
-            environment = arguments[3]
-            if isinstance(environment, Mapping) and not {"HOME", b"HOME"} & environment.keys():
+            program, environment = os.path.basename(os.fsdecode(arguments[0])), arguments[3]
+            # Packages start programs of the system's, such as ldconfig, with little or no environment.
+            if program.startswith("python") and "HOME" not in (environment or os.environ):
                 self._tell(f"a child has no HOME, and would use the user's: {arguments[1]}")
 
     def _check(self, path: object) -> None:
@@ -129,7 +133,7 @@ def move_out(home: Path) -> list[str]:
     """Remove the home; what was found, and what lies in the home beside third parties' caches."""
     found = found_in(home)
     lines = found.read_text(encoding="utf-8").splitlines() if found.is_file() else []
-    known = {home / "compiled", *(home / name for name in CACHES)}
+    known = {home / name for name in CACHES}
     above = {parent for path in known for parent in path.parents}
     for path in sorted(home.rglob("*")):
         if path not in above and not known & {path, *path.parents}:

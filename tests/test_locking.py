@@ -83,7 +83,9 @@ def test_of_two_processes_one_wins_and_one_is_refused(lock: Path) -> None:
     assert "fold 0 is being trained by process" in lines[0]
 
 
-def test_the_remains_of_a_killed_process_are_waited_for(lock: Path) -> None:
+def test_the_remains_of_a_killed_process_are_waited_for(
+    lock: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     # As the processes that read photographs, which notice a little later that theirs is gone.
     code = HOLD.replace("time.sleep(float(sys.argv[2]))", "pid = remains()").replace(
         "try:",
@@ -93,7 +95,8 @@ def test_the_remains_of_a_killed_process_are_waited_for(lock: Path) -> None:
         " if os.path.realpath(f'/proc/self/fd/{n}') == sys.argv[1]]\n"
         "    os.set_inheritable(fd, True)\n"
         "    import subprocess\n"
-        "    subprocess.Popen(['sleep', '1'], close_fds=False)\n"
+        "    wait = 'until [ -e ' + sys.argv[1] + '.noticed ]; do sleep 0.02; done'\n"
+        "    subprocess.Popen(['sh', '-c', wait], close_fds=False)\n"
         "    os.kill(os.getpid(), signal.SIGKILL)\n"
         "try:",
     )
@@ -101,15 +104,24 @@ def test_the_remains_of_a_killed_process_are_waited_for(lock: Path) -> None:
         pytest.skip("needs /proc")
     with start(lock.resolve(), code=code) as process:
         assert first_line(process) == "held"
-    started = time.monotonic()
+    noticed = Path(f"{lock.resolve()}.noticed")
+    sleep = time.sleep
+
+    def wait(seconds: float) -> None:
+        noticed.touch()
+        sleep(seconds)
+
+    monkeypatch.setattr("melanoma.locking.time.sleep", wait)
+    # However long the remains take to end.
+    monkeypatch.setattr("melanoma.locking._ENDING_S", 600.0)
     with hold(lock, "fold 0 is being trained"):
-        assert time.monotonic() - started > 0.2
+        assert noticed.exists()
 
 
 def test_a_call_may_wait_for_a_short_one(lock: Path) -> None:
     with start(lock, 0.5) as process:
         assert first_line(process) == "held"
-        with hold(lock, "the run is being begun", wait_s=30):
+        with hold(lock, "the run is being begun", wait_s=600):
             pass
 
 

@@ -135,8 +135,9 @@ def test_reading_is_allowed_everywhere(watch: Watch) -> None:
 def test_a_child_has_a_home(watch: Watch) -> None:
     watch("subprocess.Popen", ("python", ["python"], None, None))
     watch("subprocess.Popen", ("python", ["python"], None, {"HOME": "/somewhere"}))
+    watch("subprocess.Popen", ("/sbin/ldconfig", ["ldconfig"], None, {"LANG": "C"}))
     with pytest.raises(OutsideError, match="no HOME"):
-        watch("subprocess.Popen", ("python", ["python"], None, {"PATH": "/bin"}))
+        watch("subprocess.Popen", ("/a/python3.12", ["python"], None, {"PATH": "/bin"}))
 
 
 def test_it_is_told_what_lies_in_the_home(tmp_path: Path) -> None:

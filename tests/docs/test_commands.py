@@ -1,6 +1,5 @@
 """Every command of the README and of docs/, as it is written, in one folder: `make test-docs`."""
 
-import os
 import re
 import shutil
 import subprocess
@@ -12,9 +11,10 @@ import pytest
 
 from documented import README, ROOT, executed, made_tiny, pages
 
-pytestmark = pytest.mark.skipif(
-    "MELANOMA_TEST_DOCS" not in os.environ, reason="run by make test-docs, about ten minutes"
-)
+pytestmark = [
+    pytest.mark.docs,
+    pytest.mark.usefixtures("warm"),
+]
 
 REFERENCE_DATA = "siim-isic-melanoma-classification"
 

@@ -3,20 +3,13 @@ from pathlib import Path
 
 import pytest
 
-from kaggle_stub import ROOT, Stub, stub_in
-from warm_process import WarmProcess
-
-
-@pytest.fixture(scope="session")
-def warm_process(tmp_path_factory: pytest.TempPathFactory) -> Iterator[WarmProcess]:
-    process = WarmProcess(tmp_path_factory.mktemp("printed"), ROOT / "src")
-    yield process
-    process.close()
+from kaggle_stub import Stub, stub_in
+from warm_python import WarmPython
 
 
 @pytest.fixture
-def stub(tmp_path: Path, warm_process: WarmProcess) -> Iterator[Stub]:
+def stub(tmp_path: Path, warm_python: WarmPython) -> Iterator[Stub]:
     folder = tmp_path / "stub"
     folder.mkdir()
-    with stub_in(folder, warm_process) as stub:
+    with stub_in(folder, warm_python) as stub:
         yield stub

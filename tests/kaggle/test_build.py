@@ -18,6 +18,9 @@ from melanoma.kaggle.project import project_root
 from melanoma.kaggle.recipe import Recipe
 from melanoma.kaggle.secrets import SecretError
 
+pytestmark = pytest.mark.usefixtures("warm")
+COLD = sys.executable
+
 B0 = "efficientnet_pytorch:efficientnet-b0"
 RECIPE = Recipe(Path("input"), Path("folds/folds.csv"), "fold", None, B0, "imagenet")
 CONFIG = str(project_root() / "configs" / "baseline.yaml")
@@ -208,5 +211,5 @@ def test_building_takes_no_torch_into_this_process() -> None:
     )
     code = f"import sys, melanoma.kaggle.{modules}; print('torch' in sys.modules)"
     environment = {**os.environ, "PYTHONPATH": str(project_root() / "src")}
-    printed = subprocess.check_output([sys.executable, "-c", code], env=environment, text=True)
+    printed = subprocess.check_output([COLD, "-c", code], env=environment, text=True)
     assert printed.strip() == "False"

@@ -83,7 +83,7 @@ def test_a_slow_answer_is_not_waited_for(stub: Stub) -> None:
     done = stub.run(ASK, timeout_s=0.2)
     assert done.returncode == 2
     assert "asking how far me/kernel is: no answer in time" in done.stderr
-    assert len(stub.requests) == 3
+    assert len(stub.arrived(3)) == 3
 
 
 def test_a_server_that_is_down_is_named(stub: Stub) -> None:

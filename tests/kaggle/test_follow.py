@@ -70,7 +70,7 @@ def test_a_silent_stream_does_not_hide_the_end(stub: Stub) -> None:
     stub.on(STATUS, {"status": "RUNNING"}, {"status": "COMPLETE"})
     stub.on(STREAM, Answer(stream_of("never").body, delay_s=30))
     stub.on(OUTPUT, {"log": ""})
-    assert "status='COMPLETE'" in stub.run(FOLLOW, timeout_s=0.3).stdout
+    assert "status='COMPLETE'" in stub.run(FOLLOW, timeout_s=1.0).stdout
 
 
 def test_without_a_stream_the_log_is_shown_at_the_end(stub: Stub) -> None:

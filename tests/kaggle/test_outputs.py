@@ -16,6 +16,8 @@ from melanoma.run_locks import hold_folds
 from melanoma.verification.runs import verify_run
 from whole_run import whole_run
 
+pytestmark = pytest.mark.usefixtures("warm")
+
 CPU_SMALL = str(project_root() / "configs" / "cpu_small.yaml")
 
 
@@ -55,8 +57,13 @@ def test_parts_make_a_whole_run_at_home(
 
 
 def test_data_behind_an_address_are_still_found_at_home(
-    run_dir: Path, competition: Path, folds_csv: Path, tmp_path: Path
+    run_dir: Path,
+    competition: Path,
+    folds_csv: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     data_dir = f"file://{competition}"
     overrides = ["--data.data_dir", data_dir, "--data.folds_csv", str(folds_csv)]
     recipe = resolve_recipe(CPU_SMALL, overrides, "0")

@@ -18,6 +18,8 @@ from melanoma.folds.creation import create_folds
 from melanoma.kaggle.wheels import WheelOptions, build_wheels
 from melanoma.run_folder import RunFolder
 
+pytestmark = pytest.mark.usefixtures("warm")
+
 SCRIPTS = Path(__file__).resolve().parents[2] / "scripts"
 CALL = """
 import runpy, sys
@@ -30,7 +32,6 @@ PUSH = (
 )
 # Of an environment with the packages of Kaggle's image and nothing else: `make test-kernel`.
 IMAGE = os.environ.get("MELANOMA_KAGGLE_PYTHON", "")
-on_the_image = pytest.mark.skipif(not IMAGE, reason="make test-kernel makes the environment")
 OFFLINE = ("--accelerator", "cpu", "--datasets", "me/wheels")
 FOLLOW = (
     *("follow", "--id", ID, "--run-dir", "runs/tiny"),
@@ -174,7 +175,8 @@ def test_a_dry_run_asks_nothing_of_kaggle(stub: Stub, home: Path) -> None:
     assert names == {"melanoma-tiny.py", "kernel-metadata.json"}
 
 
-@on_the_image
+@pytest.mark.image
+@pytest.mark.skipif(not IMAGE, reason="make test-kernel makes the environment")
 def test_what_the_image_lacks_comes_from_a_dataset(
     stub: Stub, home: Path, kernel: Kernel, tmp_path: Path
 ) -> None:
@@ -189,7 +191,8 @@ def test_what_the_image_lacks_comes_from_a_dataset(
     assert not {"torch", "timm", "pandas", "numpy"} & installed
 
 
-@on_the_image
+@pytest.mark.image
+@pytest.mark.skipif(not IMAGE, reason="make test-kernel makes the environment")
 def test_a_wheel_that_is_not_attached_is_named(stub: Stub, home: Path, kernel: Kernel) -> None:
     kernel.attach(home / "input" / "tiny", "competitions/siim")
     ended = kernel.run_text(pushed(stub, *OFFLINE), python=IMAGE)

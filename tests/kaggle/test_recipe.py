@@ -9,6 +9,8 @@ from melanoma.kaggle import recipe
 from melanoma.kaggle.project import project_root
 from melanoma.kaggle.recipe import Recipe, resolve_recipe
 
+pytestmark = pytest.mark.usefixtures("warm")
+
 CONFIG = str(project_root() / "configs" / "baseline.yaml")
 
 
@@ -35,7 +37,7 @@ def answer(monkeypatch: pytest.MonkeyPatch, code: int, out: str = "", err: str =
     def run(*_: Any, **__: Any) -> "subprocess.CompletedProcess[str]":
         return subprocess.CompletedProcess([], code, out, err)
 
-    monkeypatch.setattr(recipe.subprocess, "run", run)  # type: ignore[attr-defined]
+    monkeypatch.setattr(recipe, "run_child", run)
 
 
 def test_the_message_of_the_parser_is_shown(monkeypatch: pytest.MonkeyPatch) -> None:

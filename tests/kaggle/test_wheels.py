@@ -52,7 +52,7 @@ def pip(monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
             (folder / f"{name.replace('-', '_')}-{version}-py3-none-any.whl").write_bytes(b"zip")
         return subprocess.CompletedProcess(command, 0)
 
-    monkeypatch.setattr(wheels.subprocess, "run", run)  # type: ignore[attr-defined]
+    monkeypatch.setattr(wheels, "run_child", run)
     return called
 
 
@@ -110,12 +110,12 @@ def test_the_weights_of_a_recipe_are_fetched_in_a_process(
 ) -> None:
     answer(monkeypatch, "imagenet")
     monkeypatch.setattr(wheels, "_run_pip", lambda *_: None)
-    pip_like = wheels.subprocess.run  # type: ignore[attr-defined]
+    pip_like: Any = vars(wheels)["run_child"]
 
     def run(command: list[str], **given: Any) -> Any:
         return pip_like([*command, "--wheel-dir", str(tmp_path)], **given)
 
-    monkeypatch.setattr(wheels.subprocess, "run", run)  # type: ignore[attr-defined]
+    monkeypatch.setattr(wheels, "run_child", run)
     build_wheels(options(tmp_path, config=CONFIG))
     assert pip[0][1:5] == ["-m", "melanoma.models", "--backbone", "resnet10t"]
     assert pip[0][6] == str(tmp_path / "wheels")
@@ -140,7 +140,7 @@ def failing(monkeypatch: pytest.MonkeyPatch) -> None:
     def run(*_: Any, **__: Any) -> "subprocess.CompletedProcess[str]":
         return subprocess.CompletedProcess([], 1)
 
-    monkeypatch.setattr(wheels.subprocess, "run", run)  # type: ignore[attr-defined]
+    monkeypatch.setattr(wheels, "run_child", run)
 
 
 def test_where_pip_fails_it_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

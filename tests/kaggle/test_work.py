@@ -2,7 +2,8 @@
 
 import shutil
 import signal
-from collections.abc import Callable
+import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pandas as pd
@@ -15,8 +16,9 @@ from melanoma.kaggle.job import Job, Requirement
 from melanoma.run_folder import RunFolder
 from melanoma.verification.runs import verify_run
 from tiny_wheel import wheel
+from warm_python import WarmPython
 
-pytestmark = pytest.mark.long
+pytestmark = [pytest.mark.long, pytest.mark.usefixtures("warm_here")]
 
 Make = Callable[[str], Kernel]
 
@@ -30,7 +32,14 @@ def job(**changes: object) -> Job:
 
 
 @pytest.fixture(scope="module")
-def make(tmp_path_factory: pytest.TempPathFactory) -> Make:
+def warm_here(warm_python: WarmPython) -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sys, "executable", str(warm_python.path))
+        yield
+
+
+@pytest.fixture(scope="module")
+def make(tmp_path_factory: pytest.TempPathFactory, warm_here: None) -> Make:
     return lambda name: Kernel(tmp_path_factory.mktemp(name) / "kaggle")
 
 

@@ -21,6 +21,8 @@ from melanoma.verification.runs import verify_run
 from remote.places import Place
 from tiny_run import tiny_config, tiny_options
 
+pytestmark = pytest.mark.usefixtures("warm")
+
 ROOT = Path(__file__).resolve().parents[2]
 MADE = ["oof.csv", "metrics.csv"]
 

@@ -6,7 +6,6 @@
 import os
 import shutil
 import subprocess
-import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -22,15 +21,19 @@ from melanoma.report.reading import read_material
 from melanoma.report.thresholds import confusions
 from noisy_run import add_noise, noisy_run
 from tiny_run import tiny_config
+from warm_python import WarmPython
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
 
 playwright = pytest.importorskip("playwright.sync_api")
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "chrome"))), None)
-pytestmark = pytest.mark.skipif(
-    CHROMIUM is None, reason="no Chromium: apt-get install chromium, then make test-report"
-)
+pytestmark = [
+    pytest.mark.browser,
+    pytest.mark.skipif(
+        CHROMIUM is None, reason="no Chromium: apt-get install chromium, then make test-report"
+    ),
+]
 
 FLAGS = [
     *("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"),
@@ -98,9 +101,19 @@ def browser() -> Iterator["Browser"]:
         opened.close()
 
 
-@pytest.fixture(scope="module", params=["tiny", "demo", "isic2018"])
+# Each group is one worker's: what it opens is made once.
+RUNS = {"tiny": "sample", "demo": "sample", "isic2018": "photographs"}
+
+
+@pytest.fixture(
+    scope="module",
+    params=[pytest.param(n, marks=pytest.mark.xdist_group(group)) for n, group in RUNS.items()],
+)
 def run(
-    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, _tiny: Path
+    request: pytest.FixtureRequest,
+    tmp_path_factory: pytest.TempPathFactory,
+    _tiny: Path,
+    warm_python: WarmPython,
 ) -> Path:
     root = tmp_path_factory.mktemp(request.param)
     if request.param == "tiny":
@@ -108,7 +121,7 @@ def run(
     if not WITH_REAL_RUNS:
         pytest.skip("reports of real runs are opened by make test-report")
     if request.param == "isic2018":
-        return _trained_run(root)
+        return _trained_run(root, warm_python)
     if not (DEMO / "fold_4" / "done.json").is_file():
         pytest.skip("no finished run in runs/demo: make demo, then make test-report")
     return DEMO
@@ -127,12 +140,12 @@ def _tiny_run(root: Path, tiny: Path) -> Path:
     return run.path
 
 
-def _trained_run(root: Path) -> Path:
+def _trained_run(root: Path, python: WarmPython) -> Path:
     if not ISIC.is_dir():
         pytest.skip(f"no photographs in {ISIC}")
     folds_csv, run_dir = root / "folds" / "folds.csv", root / "runs" / "isic2018"
     create_folds(ISIC, n_folds=2, output=folds_csv)
-    command = [sys.executable, ROOT / "scripts/train_folds.py", "--run-dir", run_dir]
+    command = [python.path, ROOT / "scripts/train_folds.py", "--run-dir", run_dir]
     command += ["--config", ROOT / "configs/cpu_small.yaml", "--data.data_dir", ISIC]
     command += ["--data.folds_csv", folds_csv, *SHORT]
     done = subprocess.run(list(map(str, command)), capture_output=True, text=True)
@@ -151,6 +164,7 @@ def opened(
     request: pytest.FixtureRequest, browser: "Browser", run: Path, report: Path
 ) -> Iterator[Opened]:
     page = browser.new_page(viewport={"width": request.param, "height": 900})
+    page.set_default_timeout(0)  # whatever else the machine does
     shown = Opened(page, run, report.as_uri())
     page.on("console", lambda message: shown.complaints.append(message.text))
     page.on("pageerror", lambda error: shown.complaints.append(str(error)))

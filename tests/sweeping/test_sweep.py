@@ -13,6 +13,8 @@ from melanoma.training import launch
 from melanoma.training.processes import Job, JobQueue, Share
 from tiny_run import tiny_options
 
+pytestmark = pytest.mark.usefixtures("warm")
+
 Recipes = list[Path]
 
 

@@ -96,6 +96,7 @@ def test_the_device_is_what_lightning_would_take(
     assert device_of(accelerator) == device
 
 
+@pytest.mark.long
 def test_a_compiled_network_predicts_what_it_would_uncompiled(
     competition: Path, folds_csv: Path
 ) -> None:

@@ -18,6 +18,8 @@ from melanoma.training.launch import train_folds
 from melanoma.training.processes import Job, Share
 from tiny_run import tiny_config
 
+pytestmark = pytest.mark.usefixtures("warm")
+
 
 @pytest.fixture
 def trained(monkeypatch: pytest.MonkeyPatch) -> list[int]:

@@ -44,8 +44,16 @@ def test_a_job_is_taken_when_a_share_is_free(tmp_path: Path) -> None:
 
 
 def test_after_a_failure_what_runs_ends_and_nothing_is_started(tmp_path: Path) -> None:
-    wait_and_write = f"import time; time.sleep(1); open({str(tmp_path / 'b')!r}, 'w')"
-    jobs = [job("a", "import os; os._exit(3)"), job("b", wait_and_write), job("c", "pass")]
+    number = tmp_path / "number of a"
+    fails = f"import os; open({str(number)!r}, 'w').write(f'{{os.getpid()}}\\n'); os._exit(3)"
+    # Until the end of a has been noticed.
+    wait_and_write = (
+        f"import os, pathlib, time; number = pathlib.Path({str(number)!r})\n"
+        "while not (number.exists() and number.read_text().endswith('\\n')): time.sleep(0.02)\n"
+        "while os.path.exists(f'/proc/{number.read_text().strip()}'): time.sleep(0.02)\n"
+        f"open({str(tmp_path / 'b')!r}, 'w')"
+    )
+    jobs = [job("a", fails), job("b", wait_and_write), job("c", "pass")]
     assert run_processes(jobs, [WHOLE_MACHINE] * 2) == {"a": 3, "b": 0}
     assert (tmp_path / "b").exists()
 
@@ -108,10 +116,11 @@ def test_no_process_outlives_its_launcher(tmp_path: Path, sent: signal.Signals, 
             run_processes([Job("a", "timeit", arguments)], [WHOLE_MACHINE])
         sys.exit(main())
     """.replace("\n        ", "\n")
-    launcher = subprocess.Popen([sys.executable, "-c", script], env={"PYTHONPATH": str(SOURCE)})
+    environment = {"PYTHONPATH": str(SOURCE), "HOME": os.environ["HOME"]}
+    launcher = subprocess.Popen([sys.executable, "-c", script], env=environment)
     child = pid(tmp_path / "pid")
     launcher.send_signal(sent)
-    assert launcher.wait(timeout=60) == code
+    assert launcher.wait() == code
     assert ends(child)
 
 
@@ -125,20 +134,17 @@ def sleep_and_tell(path: Path) -> str:
 
 def pid(path: Path) -> int:
     """What a process wrote when it was ready."""
-    for _ in range(400):
-        if path.is_file() and path.read_text().endswith("\n"):
-            return int(path.read_text())
-        time.sleep(0.05)
-    raise AssertionError("the process did not start")
+    while not (path.is_file() and path.read_text().endswith("\n")):
+        time.sleep(0.02)
+    return int(path.read_text())
 
 
 def ends(number: int) -> bool:
-    for _ in range(400):
+    while True:
         try:
             state = Path(f"/proc/{number}/stat").read_text().rpartition(")")[2].split()[0]
         except FileNotFoundError:
             return True
         if state == "Z":  # ended, and not yet noticed by who adopted it
             return True
-        time.sleep(0.05)
-    return False
+        time.sleep(0.02)
