@@ -35,11 +35,12 @@ for name in names:
     __import__(name)
 print(json.dumps(seen))
 """
-# What packages do that are imported with ours: Lightning brings torchmetrics, which imports matplotlib,
-# and torch's compiler makes its folder.
+# What packages do that are imported with ours: captum imports matplotlib, and torch's compiler makes
+# its folder.
 OF_OTHERS = ("/matplotlib", "/compiled", "__pycache__")
 
 
+@pytest.mark.usefixtures("warm")  # of what others do there is enough
 def test_importing_a_module_writes_nothing_and_asks_nobody(tmp_path: Path) -> None:
     home = tmp_path / "home"
     home.mkdir()

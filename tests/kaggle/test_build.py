@@ -1,4 +1,5 @@
 import json
+import lzma
 import os
 import subprocess
 import sys
@@ -31,6 +32,13 @@ def resolved(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Without the parser of training, which takes seconds to start; and with no fold file."""
     monkeypatch.chdir(tmp_path)
     answer(monkeypatch, RECIPE)
+
+
+@pytest.fixture(autouse=True)
+def _packed_quickly(monkeypatch: pytest.MonkeyPatch) -> None:
+    """How small a kernel is packed is the subject of test_bundle.py; here it would cost time alone."""
+    compress = lzma.compress
+    monkeypatch.setattr(lzma, "compress", lambda content, **_: compress(content, preset=1))
 
 
 def answer(monkeypatch: pytest.MonkeyPatch, recipe: Recipe) -> None:

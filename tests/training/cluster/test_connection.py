@@ -34,6 +34,7 @@ def test_what_ray_itself_lacks_keeps_its_traceback(monkeypatch: pytest.MonkeyPat
         import_ray()
 
 
+@pytest.mark.usefixtures("warm")  # which has not loaded Ray
 def test_ray_is_loaded_only_where_it_is_asked_for() -> None:
     code = (
         "import melanoma.training.launch, melanoma.training.cluster.node, "
