@@ -20,8 +20,8 @@ first = $(shell for p in $(1); do $$p $(call fits,ensurepip,$(2),$(3)) && echo $
 PYTHONS := python3.14 python3.13 python3.12 python3.11 python3 python
 # The newest supported Python; or say PYTHON3=/path/to/it.
 PYTHON3 ?= $(call first,$(PYTHONS),11,14)
-# torch_xla 2.9 has no wheels for Python 3.14.
-TPU_PYTHON3 = $(call first,$(PYTHON3) $(PYTHONS),11,13)
+# torch_xla 2.9 has no wheels for Python 3.14, and the libtpu that it asks for has none for 3.13.
+TPU_PYTHON3 = $(call first,$(PYTHON3) $(PYTHONS),11,12)
 # $(call environment,<folder>,<Python>,<oldest>,<newest>,<versions in words>,<variable>): makes one, unless one is there: its packages
 # are then brought up to date and its Python is kept, whatever else has been installed since (make clean, to have another).
 environment = $(1)/bin/python $(call fits,pip,$(3),$(4)) || { \
@@ -80,7 +80,7 @@ tpu-python:  # Which Python test-tpu would take, if any: .ci/run asks
 	@test -n "$(TPU_PYTHON3)" && echo $(TPU_PYTHON3)
 
 $(TPU_READY): requirements.txt requirements-dev.txt requirements-docs.txt requirements-ray.txt requirements-tpu.txt constraints.txt
-	@$(call environment,$(TPU_VENV),$(TPU_PYTHON3),11,13,Python 3.11 to 3.13,PYTHON3)
+	@$(call environment,$(TPU_VENV),$(TPU_PYTHON3),11,12,Python 3.11 or 3.12,PYTHON3)
 	grep -vE '^(torch|torchvision|triton)==' constraints.txt > $(TPU_VENV)/constraints.txt
 	$(TPU_VENV)/bin/python -m pip install --quiet --disable-pip-version-check \
 		-r requirements-tpu.txt -r requirements-dev.txt -c $(TPU_VENV)/constraints.txt

@@ -1,3 +1,6 @@
+import multiprocessing
+import sys
+from multiprocessing.context import ForkProcess
 from pathlib import Path
 
 import numpy as np
@@ -92,6 +95,20 @@ def test_what_is_fed_depends_on_seed_epoch_and_name_alone(
     assert any(not torch.equal(one[row], later[row]) for row in one.keys() & later.keys())
     other = fed(data_module(competition, folds_csv, seed=1, **settings))
     assert any(not torch.equal(one[row], other[row]) for row in one.keys() & other.keys())
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere workers are not forked")
+def test_workers_are_forked_even_where_python_would_not(competition: Path, folds_csv: Path) -> None:
+    before = multiprocessing.get_start_method(allow_none=True)
+    multiprocessing.set_start_method("forkserver", force=True)  # the default of Python 3.14
+    try:
+        batches = iter(data_module(competition, folds_csv, num_workers=1).train_dataloader())
+        next(batches)
+        workers = multiprocessing.active_children()
+    finally:
+        multiprocessing.set_start_method(before, force=True)
+    assert workers
+    assert all(isinstance(worker, ForkProcess) for worker in workers)
 
 
 def test_workers_outlive_an_epoch_and_know_the_next(competition: Path, folds_csv: Path) -> None:

@@ -2,6 +2,7 @@
 
 import gc
 import os
+import sys
 from collections.abc import Iterator
 from functools import partial
 from typing import Any
@@ -16,6 +17,9 @@ from torch.utils.data import DataLoader, Dataset
 from melanoma.images.dataset import Batch, DrawSampler, collate
 
 _MOST_WORKERS = 8
+# On Linux forked, which Python 3.14 no longer does by itself: a worker starts in no time, and shares
+# tables and modules with the process that started it.
+_START = "fork" if sys.platform == "linux" else None
 
 
 def available_cores() -> set[int]:
@@ -91,6 +95,7 @@ def create_loader(
         sampler=sampler,
         drop_last=training,
         num_workers=num_workers,
+        multiprocessing_context=_START if num_workers else None,
         persistent_workers=num_workers > 0,
         pin_memory=torch.cuda.is_available(),
         worker_init_fn=start_worker,

@@ -22,6 +22,8 @@ _SILENCED = [
     r"Use torch_xla\.\w+ instead",
     # The first line of a fold's log says what is used.
     r"(GPU|TPU) available but not used",
+    # In Python 3.13.0 alone torch.compile checks settings one by one: a little slower, nothing more.
+    r"Guards may run slower on Python 3\.13\.0",
     # On a machine with few cores more workers than we start would not help.
     r"The '.*_dataloader' does not have many workers",
     # The first step under 16-bit precision may be skipped by the gradient scaler: torch's own note.
