@@ -15,7 +15,7 @@ SOURCE = ROOT / "src" / "melanoma"
 # From the ground up. A module may import from its own room and from rooms below.
 LEVELS = [
     {"errors"},
-    {"files", "command_line", "children"},
+    {"files", "command_line", "children", "identifiers"},
     {"tables", "locking"},
     {"remote"},
     {"diagnoses", "metadata"},

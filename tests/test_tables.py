@@ -14,6 +14,12 @@ def test_a_training_table_keeps_rows_order_and_all_columns(competition: Path) ->
     assert "diagnosis" in train
 
 
+def test_a_comma_at_the_end_of_rows_shifts_no_column(tmp_path: Path) -> None:
+    (tmp_path / "train.csv").write_text("image_name,target,benign\na,1,0,\nb,0,1,\n")
+    train = read_train(tmp_path)
+    assert train.to_dict("list") == {"image_name": ["a", "b"], "target": [1, 0], "benign": [0, 1]}
+
+
 def test_only_two_columns_are_required(tmp_path: Path) -> None:
     (tmp_path / "train.csv").write_text("image_name,target\n007,1\n08,0.0\n")
     train = read_train(tmp_path)
@@ -46,6 +52,14 @@ def test_only_two_columns_are_required(tmp_path: Path) -> None:
         ("image_name,target\n..,1\nb,0\n", r"is not a plain file name"),
         ("image_name,target\n,1\nb,0\n", r"no image_name in line 2\."),
         ('image_name,target\n"a,1\nb,0\n', r"train.csv: not a readable CSV file"),
+        (
+            "image_name,target\na,1,x\nb,0,y\n",
+            r"train.csv: its rows have more fields than its header",
+        ),
+        (
+            "image_name,target\na,1,,\nb,0,,\n",
+            r"train.csv: its rows have more fields than its header",
+        ),
     ],
 )
 def test_a_broken_training_table_is_named(

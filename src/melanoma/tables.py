@@ -1,5 +1,6 @@
 """The CSV files of the pipeline: their columns, named once, and the checks every reader relies on."""
 
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -7,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from melanoma.errors import TableError, name_some, suggest
+from melanoma.identifiers import normal_form
 
 IMAGE_NAME = "image_name"
 PATIENT_ID = "patient_id"
@@ -171,7 +173,8 @@ def check_image_names(table: pd.DataFrame, path: Path) -> None:
     """Check that every row has its own image name, and that it is a plain file name.
 
     Raises:
-        TableError: For a missing or repeated name, or one that would leave the image folder.
+        TableError: For a missing or repeated name, two names of one form (`normal_form`), or one
+            that would leave the image folder.
     """
     names = table[IMAGE_NAME]
     if names.isna().any():
@@ -191,6 +194,14 @@ def check_image_names(table: pd.DataFrame, path: Path) -> None:
         raise TableError(
             f"{path}: {IMAGE_NAME} {name_some(repeated.unique())} occurs more than once. An image in "
             "two rows would count twice; keep one row of each."
+        )
+    forms = normal_form(names)
+    if forms is not names and forms.duplicated().any():
+        alike = names[forms.duplicated(keep=False)].groupby(forms).agg(list)
+        raise TableError(
+            f"{path}: {IMAGE_NAME} {name_some(' and '.join(map(repr, pair)) for pair in alike)} are "
+            "one name but for white space, .0 or the form of an accent, so that other tables could "
+            "mean either. Rename one of them, or remove its row."
         )
 
 
@@ -220,11 +231,22 @@ def name_values(rows: pd.DataFrame, column: str) -> str:
 
 
 def patients_of(table: pd.DataFrame) -> "pd.Series[str]":
-    """Whose photograph each row is; an image without a patient is a patient of its own."""
+    """Whose photograph each row is, in the form by which identifiers are compared.
+
+    An image without a patient is a patient of its own.
+    """
+    return normal_form(patients_as_written(table))
+
+
+def patients_as_written(table: pd.DataFrame) -> "pd.Series[str]":
+    """Whose photograph each row is, as the table spells it: for what is written, not for comparing."""
     if PATIENT_ID not in table.columns:
         return table[IMAGE_NAME].rename(PATIENT_ID)
+    patients = table[PATIENT_ID]
     # The prefix keeps an image's name from meeting a patient of the same name.
-    return table[PATIENT_ID].fillna("image:" + table[IMAGE_NAME])
+    return patients.mask(
+        patients.isna() | (patients.str.strip() == ""), "image:" + table[IMAGE_NAME]
+    )
 
 
 def _parse_targets(table: pd.DataFrame, path: Path) -> "pd.Series[int]":
@@ -242,11 +264,20 @@ def _read_csv(path: Path) -> pd.DataFrame:
     if not path.is_file():
         raise TableError(f"{path}: no such file. {_nearby_tables(path)}")
     try:
-        return pd.read_csv(
-            path,
-            dtype=dict.fromkeys(_TEXT_COLUMNS, "str"),
-            encoding="utf-8-sig",
-        )
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", pd.errors.ParserWarning)
+            return pd.read_csv(
+                path,
+                dtype=dict.fromkeys(_TEXT_COLUMNS, "str"),
+                encoding="utf-8-sig",
+                # Otherwise rows that end with a comma, as the header does not, lose their first column.
+                index_col=False,
+            )
+    except pd.errors.ParserWarning as error:
+        raise TableError(
+            f"{path}: its rows have more fields than its header has columns, so that values cannot be "
+            "told apart. Give every column a name, or remove what follows the last."
+        ) from error
     except pd.errors.EmptyDataError as error:
         raise TableError(f"{path}: the file is empty. Download it again.") from error
     except (pd.errors.ParserError, UnicodeDecodeError, ValueError) as error:

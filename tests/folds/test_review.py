@@ -4,6 +4,7 @@ import pandas as pd
 import pytest
 
 from melanoma.errors import ConfigError, TableError
+from melanoma.folds.creation import create_folds
 from melanoma.folds.review import check_folds, compare_folds
 
 
@@ -72,3 +73,26 @@ def test_folds_of_another_competition_are_named(competition: Path, tmp_path: Pat
     (tmp_path / "f.csv").write_text("image_name,fold\nX,0\nY,1\n")
     with pytest.raises(TableError, match=r"none of its images, such as X, is in .*train.csv"):
         check_folds(competition, tmp_path / "f.csv")
+
+
+@pytest.mark.parametrize("written", ["{}.jpg,{}.jpg", "unknown,{}"])
+def test_a_list_of_duplicates_of_other_images_is_refused(
+    competition: Path, folds_csv: Path, tmp_path: Path, written: str
+) -> None:
+    pairs = tmp_path / "pairs.csv"
+    pairs.write_text(f"image_name_1,image_name_2\n{written.format('TRAIN_001', 'TRAIN_002')}\n")
+    message = r"pairs.csv: not one of its 1 pairs is of two images of the tables.*without an ext"
+    with pytest.raises(TableError, match=message):
+        check_folds(competition, folds_csv, duplicates=pairs)
+    with pytest.raises(TableError, match=message):
+        create_folds(competition, n_folds=2, output=tmp_path / "f.csv", duplicates=pairs)
+
+
+def test_pairs_of_other_images_are_counted(
+    competition: Path, folds_csv: Path, tmp_path: Path
+) -> None:
+    pairs = tmp_path / "pairs.csv"
+    pairs.write_text("image_name_1,image_name_2\nTRAIN_001 ,TRAIN_002\nx,y\n")
+    judged = check_folds(competition, folds_csv, duplicates=pairs)
+    assert judged.n_unknown_pairs == 1
+    assert "pairs of duplicates that name other images: 1" in judged.as_text()

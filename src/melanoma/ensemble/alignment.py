@@ -7,6 +7,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from melanoma.errors import TableError, name_some
+from melanoma.identifiers import normal_form
 from melanoma.tables import IMAGE_NAME, check_image_names
 
 Positions = npt.NDArray[np.intp]
@@ -35,11 +36,12 @@ def positions_of(
     if np.array_equal(names.to_numpy(), wanted.to_numpy()):
         return np.arange(len(wanted))  # nearly always, and the names need no second check
     check_image_names(table, path)
-    positions: Positions = pd.Index(names).get_indexer(pd.Index(wanted))
+    forms, wanted_forms = normal_form(names), normal_form(wanted)
+    positions: Positions = pd.Index(forms).get_indexer(pd.Index(wanted_forms))
     missing = wanted[positions < 0]
     if len(missing):
         raise TableError(f"{path}: no prediction for {name_some(missing)} of {wanted_by}. {remedy}")
-    unknown = names[~names.isin(wanted)]
+    unknown = names[~forms.isin(wanted_forms)]
     if len(unknown):
         raise TableError(f"{path}: {name_some(unknown)} not in {wanted_by}. {remedy}")
     return positions

@@ -22,6 +22,7 @@ from melanoma.tables import (
     check_image_names,
     check_probabilities,
     name_values,
+    patients_as_written,
     patients_of,
     read_labelled,
     read_table,
@@ -46,7 +47,7 @@ def read_oof_table(path: Path) -> Source:
     check_probabilities(table, PREDICTION, path, _REMEDY)
     table[FOLD] = _parse_folds(table, path)
     _check_classes(table, path)
-    table[PATIENT_ID] = patients_of(table)
+    table[PATIENT_ID] = patients_as_written(table)
     return Source(path, table[OOF_COLUMNS], files=(path,))
 
 

@@ -32,6 +32,7 @@ class Balance:
             each value, missing counted as a value.
         share_floors: Per factor, below which spread of shares no split can be that keeps patients
             together: one patient may hold most of the images with a rare value.
+        n_unknown_pairs: Pairs of a list of duplicates that name images which are not in the table.
     """
 
     per_fold: pd.DataFrame
@@ -40,6 +41,7 @@ class Balance:
     strata_deviation: float
     shares: dict[str, pd.DataFrame]
     share_floors: dict[str, float]
+    n_unknown_pairs: int = 0
 
     def share_spread(self, factor: str) -> float:
         """The largest minus the smallest share over folds, of the worst value, in points."""
@@ -58,6 +60,8 @@ class Balance:
             lines.append(f"share of each value, spread in percentage points: {', '.join(spreads)}")
         if self.left_out:
             lines.append(f"images in no fold: {self.left_out}")
+        if self.n_unknown_pairs:
+            lines.append(f"pairs of duplicates that name other images: {self.n_unknown_pairs}")
         return "\n".join(lines)
 
     def _spread_as_text(self, factor: str) -> str:

@@ -14,13 +14,13 @@ from melanoma.files import sha256_of, write_json, write_text
 from melanoma.folds.assignment import LEFT_OUT, FoldArray, Scheme, assign_folds
 from melanoma.folds.balance import Balance, judge_folds
 from melanoma.folds.files import description_path, excluded_column, read_description
-from melanoma.folds.groups import Groups, join_groups, known_pairs
+from melanoma.folds.groups import Groups, join_groups, read_known_pairs
 from melanoma.folds.picture import draw_balance
+from melanoma.identifiers import normal_form
 from melanoma.remote.opening import local_folder
 from melanoma.tables import (
     FOLD,
     IMAGE_NAME,
-    read_duplicates,
     read_labelled,
     read_train,
     train_csv,
@@ -132,18 +132,19 @@ def _read_tables(
     external = None if external_csv is None else read_labelled(external_csv)
     everything = train
     if external is not None:
-        twice = external.loc[external[IMAGE_NAME].isin(train[IMAGE_NAME]), IMAGE_NAME]
+        ours = normal_form(train[IMAGE_NAME])
+        twice = external.loc[normal_form(external[IMAGE_NAME]).isin(ours), IMAGE_NAME]
         if len(twice):
             raise TableError(
                 f"{external_csv}: {name_some(twice)} also in {train_csv(data_dir)}. Remove these rows "
                 "from the external table."
             )
         everything = pd.concat([train, external], ignore_index=True)
-    pairs = None if duplicates is None else read_duplicates(duplicates)
-    if pairs is not None:
-        known = len(known_pairs(everything, pairs))
+    pairs = None
+    if duplicates is not None:
+        pairs, n_unknown = read_known_pairs(duplicates, everything)
         made.notes.append(
-            f"duplicates: {known} pairs keep their patients together; {len(pairs) - known} name "
+            f"duplicates: {len(pairs)} pairs keep their patients together; {n_unknown} name "
             "images that are not in the tables"
         )
     groups = join_groups(everything, pairs)

@@ -10,6 +10,7 @@ import pandas as pd
 from melanoma.errors import ConfigError, TableError, name_some
 from melanoma.files import NOT_READABLE, sha256_of
 from melanoma.folds.assignment import LEFT_OUT
+from melanoma.identifiers import normal_form
 from melanoma.tables import (
     FOLD,
     IMAGE_NAME,
@@ -24,6 +25,7 @@ from melanoma.tables import (
 
 # Of an image of another year: the fold whose training must not see it.
 EXCLUDED = "excluded"
+_FORM = "normal form"
 
 # Beyond it a number is no fold; and far beyond it, it would become a negative integer.
 _MOST_FOLDS = 1_000_000
@@ -65,7 +67,7 @@ def read_fold_column(folds_csv: Path, fold_column: str = FOLD) -> "pd.Series[int
         fold_column: Its name; `tfrecord%5` takes the column tfrecord modulo 5.
 
     Returns:
-        The fold (int64, from 0; -1 for none) by image name.
+        The fold (int64, from 0; -1 for none) by the normal form of the image name.
 
     Raises:
         TableError: If the file lacks the column or holds something else than folds.
@@ -85,7 +87,7 @@ def read_fold_column(folds_csv: Path, fold_column: str = FOLD) -> "pd.Series[int
     if modulo:
         folds = np.where(folds >= 0, folds % modulo, folds)
     _check_numbering(folds, folds_csv)
-    return pd.Series(folds, index=table[IMAGE_NAME].to_numpy(), name=FOLD)
+    return pd.Series(folds, index=normal_form(table[IMAGE_NAME]).to_numpy(), name=FOLD)
 
 
 def read_folds(folds_csv: Path, data_dir: Path, fold_column: str = FOLD) -> pd.DataFrame:
@@ -110,7 +112,7 @@ def read_folds(folds_csv: Path, data_dir: Path, fold_column: str = FOLD) -> pd.D
     folds = read_fold_column(folds_csv, fold_column)
     _check_checksum(folds_csv, data_dir)
     _check_same_images(folds, train, folds_csv, data_dir)
-    train[FOLD] = folds[train[IMAGE_NAME]].to_numpy()
+    train[FOLD] = folds[normal_form(train[IMAGE_NAME])].to_numpy()
     _check_classes(train, folds_csv)
     return train[train[FOLD] >= 0].reset_index(drop=True)
 
@@ -135,8 +137,9 @@ def read_external(
             another than the one the folds were made with.
     """
     table = read_table(folds_csv, [IMAGE_NAME])
-    own = read_train(data_dir)[IMAGE_NAME]
-    listed = table[~table[IMAGE_NAME].isin(own)]
+    own = normal_form(read_train(data_dir)[IMAGE_NAME])
+    names = normal_form(table[IMAGE_NAME])
+    listed = table.assign(**{_FORM: names})[~names.isin(own)]
     if external_csv is None:
         if len(listed):
             raise TableError(
@@ -146,15 +149,16 @@ def read_external(
         return None
     external = read_labelled(external_csv)
     column = excluded_column(fold_column)
-    strange = external.loc[~external[IMAGE_NAME].isin(listed[IMAGE_NAME]), IMAGE_NAME]
+    forms = normal_form(external[IMAGE_NAME])
+    strange = external.loc[~forms.isin(listed[_FORM]), IMAGE_NAME]
     if len(strange) or column not in table.columns:
         raise TableError(
             f"{folds_csv} was not made with {external_csv}: no {column} for "
             f"{name_some(strange if len(strange) else external[IMAGE_NAME])}. Run "
             f"scripts/create_folds.py --data-dir {data_dir} --external {external_csv} again."
         )
-    excluded = listed.set_index(IMAGE_NAME)[column]
-    external[EXCLUDED] = excluded[external[IMAGE_NAME]].to_numpy().astype(np.int64)
+    excluded = listed.set_index(_FORM)[column]
+    external[EXCLUDED] = excluded[forms].to_numpy().astype(np.int64)
     return external
 
 
@@ -191,14 +195,14 @@ def _check_same_images(
     folds: "pd.Series[int]", train: pd.DataFrame, folds_csv: Path, data_dir: Path
 ) -> None:
     remedy = f"Run scripts/create_folds.py --data-dir {data_dir} again."
-    names = pd.Series(folds.index)
-    unassigned = train.loc[~train[IMAGE_NAME].isin(names), IMAGE_NAME]
+    names, own = pd.Series(folds.index), normal_form(train[IMAGE_NAME])
+    unassigned = train.loc[~own.isin(names), IMAGE_NAME]
     if len(unassigned):
         raise TableError(
             f"{folds_csv}: no fold for {name_some(unassigned)} of {train_csv(data_dir)}. {remedy}"
         )
     # Images of other years are in no fold.
-    unknown = names[(folds.to_numpy() >= 0) & ~names.isin(train[IMAGE_NAME])]
+    unknown = names[(folds.to_numpy() >= 0) & ~names.isin(own)]
     if len(unknown):
         raise TableError(
             f"{folds_csv}: {name_some(unknown)} not in {train_csv(data_dir)}. {remedy}"

@@ -1,6 +1,7 @@
 """Judging fold files, made here or elsewhere, one alone or several side by side."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import get_args
 
@@ -12,13 +13,13 @@ from melanoma.folds.assignment import LEFT_OUT, Scheme, assign_folds
 from melanoma.folds.balance import Balance, judge_folds
 from melanoma.folds.factors import SHORT_NAMES
 from melanoma.folds.files import read_fold_column
-from melanoma.folds.groups import Groups, join_groups
+from melanoma.folds.groups import Groups, join_groups, read_known_pairs
+from melanoma.identifiers import normal_form
 from melanoma.remote.opening import local_folder
 from melanoma.tables import (
     FOLD,
     IMAGE_NAME,
     TARGET,
-    read_duplicates,
     read_train,
     train_csv,
 )
@@ -45,8 +46,9 @@ def check_folds(
         ConfigError: If a column does not exist.
     """
     data_dir = local_folder(data_dir)
-    train, groups = _read(data_dir, duplicates)
-    return _judge_file(train, groups, folds_csv, fold_column, data_dir, balance_on)
+    train, groups, n_unknown_pairs = _read(data_dir, duplicates)
+    balance = _judge_file(train, groups, folds_csv, fold_column, data_dir, balance_on)
+    return replace(balance, n_unknown_pairs=n_unknown_pairs)
 
 
 def compare_folds(
@@ -77,7 +79,7 @@ def compare_folds(
         TableError, ConfigError: As `check_folds`.
     """
     data_dir = local_folder(data_dir)
-    train, groups = _read(data_dir, duplicates)
+    train, groups, _ = _read(data_dir, duplicates)
     rows = []
     for split in splits:
         if split in get_args(Scheme):
@@ -91,10 +93,10 @@ def compare_folds(
     return pd.DataFrame(rows)
 
 
-def _read(data_dir: Path, duplicates: Path | None) -> tuple[pd.DataFrame, Groups]:
+def _read(data_dir: Path, duplicates: Path | None) -> tuple[pd.DataFrame, Groups, int]:
     train = read_train(data_dir)
-    pairs = None if duplicates is None else read_duplicates(duplicates)
-    return train, join_groups(train, pairs)
+    pairs, n_unknown = (None, 0) if duplicates is None else read_known_pairs(duplicates, train)
+    return train, join_groups(train, pairs), n_unknown
 
 
 def _parse_split(split: str, fold_column: str) -> tuple[Path, str]:
@@ -113,7 +115,8 @@ def _judge_file(
     balance_on: Sequence[str],
 ) -> Balance:
     folds = read_fold_column(folds_csv, fold_column)
-    aligned = folds.reindex(train[IMAGE_NAME]).fillna(LEFT_OUT).to_numpy().astype(np.int64)
+    names = normal_form(train[IMAGE_NAME])
+    aligned = folds.reindex(names).fillna(LEFT_OUT).to_numpy().astype(np.int64)
     if (aligned < 0).all():
         raise TableError(
             f"{folds_csv}: none of its images, such as {name_some(folds.index[:1])}, is in "

@@ -16,7 +16,7 @@ from lightning.pytorch.callbacks import (
 from melanoma.errors import ConfigError
 from melanoma.images.datamodule import MelanomaDataModule
 from melanoma.run_folder import FoldFolder, RunFolder
-from melanoma.tables import FOLD, IMAGE_NAME, PATIENT_ID, TARGET, patients_of
+from melanoma.tables import FOLD, IMAGE_NAME, PATIENT_ID, TARGET, patients_as_written
 from melanoma.training.acceleration import device_of, precision_of, with_precision
 from melanoma.training.averaging import DeviceAveraging
 from melanoma.training.callbacks import EpochTable, PredictionTables
@@ -189,7 +189,7 @@ def _rows_to_predict(data: MelanomaDataModule, fold: int) -> pd.DataFrame:
     return pd.DataFrame(
         {
             IMAGE_NAME: validation[IMAGE_NAME],
-            PATIENT_ID: patients_of(validation),
+            PATIENT_ID: patients_as_written(validation),
             FOLD: fold,
             TARGET: validation[TARGET],
         }
