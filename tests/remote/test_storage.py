@@ -27,6 +27,23 @@ def test_files_are_found_listed_read_and_downloaded(web: Place, tmp_path: Path) 
             storage.read("jpeg/train/none.jpg")
 
 
+def test_a_file_name_is_no_url(web: Place, tmp_path: Path) -> None:
+    """Each of these means something else in a URL; two of them are one URL unless it is encoded."""
+    special = [" ", "%20", "#", "?", "&", "=", "+", "%", ";", "[", "é", "ü", "@", ":", "~", "'"]
+    names = [f"mole{mark}1.jpg" for mark in special]
+    for number, name in enumerate(names):
+        (web.folder / "jpeg" / "train" / name).write_bytes(bytes([number]) * (number + 1))
+    storage = Storage(web.address)
+    listed = {entry.name for entry in storage.list_files("jpeg/train") or []}
+    assert set(names) <= listed
+    found = storage.find([f"jpeg/train/{name}" for name in names])
+    for number, name in enumerate(names):
+        assert found[f"jpeg/train/{name}"].n_bytes == number + 1
+        assert storage.read(f"jpeg/train/{name}") == bytes([number]) * (number + 1)
+        storage.download(f"jpeg/train/{name}", tmp_path / "copy")
+        assert (tmp_path / "copy").read_bytes() == bytes([number]) * (number + 1)
+
+
 def test_a_version_changes_with_the_content(competition: Path) -> None:
     storage = Storage(f"file://{competition}")
     before = storage.find(["train.csv"])["train.csv"]

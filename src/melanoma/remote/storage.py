@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
+from urllib.parse import quote, unquote
 
 from melanoma.errors import ConfigError, RemoteError
 
@@ -76,7 +77,9 @@ class Storage:
             return None
         files = (info for info in content if info["type"] == "file")
         # A folder that was made by hand is listed in itself, as a file without bytes.
-        return [_entry(info) for info in files if info["name"].rstrip("/") != path.rstrip("/")]
+        entries = (_entry(info) for info in files if info["name"].rstrip("/") != path.rstrip("/"))
+        # A web server's page lists URLs.
+        return [e._replace(name=unquote(e.name)) if self._has_urls else e for e in entries]
 
     def read(self, name: str) -> bytes:
         """The content of a file.
@@ -108,8 +111,15 @@ class Storage:
         # Listings are kept by us; in its memory they would be copied to every worker.
         return open_filesystem(self.address, "--data.data_dir", use_listings_cache=False)
 
+    @property
+    def _has_urls(self) -> bool:
+        """Whether a path is a URL, in which some characters of a file name have another meaning."""
+        return self.address.startswith(("http://", "https://"))
+
     def _path(self, name: str) -> str:
         root = self._connect()[1].rstrip("/")
+        if self._has_urls:
+            name = quote(name)
         return f"{root}/{name}" if name else root
 
     def _ask(self, question: Callable[[], T], name: str) -> T:
