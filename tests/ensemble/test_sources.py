@@ -1,5 +1,6 @@
 from collections.abc import Callable
 from dataclasses import replace
+from itertools import permutations
 from pathlib import Path
 
 import numpy as np
@@ -50,6 +51,36 @@ def test_the_order_of_rows_changes_nothing() -> None:
     expected, joined = join_sources([first, second]), join_sources([first, shuffled])
     assert joined.oof.tolist() == expected.oof.tolist()
     assert joined.test[1].tolist() == expected.test[1].tolist()
+
+
+def of_patients(source: Source, known: int) -> Source:
+    """A source that knows the patients of its first images alone."""
+    own = "image:" + source.oof["image_name"]
+    rows = np.arange(len(source.oof))
+    patients = source.oof["patient_id"].where(rows < known, own)
+    return replace(source, oof=source.oof.assign(patient_id=patients))
+
+
+@pytest.mark.parametrize("order", list(permutations(range(3))))
+def test_patients_come_from_whichever_source_knows_them(order: tuple[int, ...]) -> None:
+    first, second = two_sources()
+    written = (second.oof["patient_id"] + " ").astype("str")
+    sources = [
+        replace(of_patients(first, 0), path=Path("none.csv")),
+        replace(of_patients(first, 30), path=Path("some.csv")),
+        replace(second, path=Path("all.csv"), oof=second.oof.assign(patient_id=written)),
+    ]
+    joined = join_sources([sources[number] for number in order])
+    assert joined.patients.tolist() == join_sources([second]).patients.tolist()
+
+
+def test_sources_that_know_other_patients_are_refused() -> None:
+    first, second = two_sources()
+    renamed = second.oof["patient_id"].where(second.oof.index != 3, "somebody")
+    other = replace(second, oof=second.oof.assign(patient_id=renamed))
+    name = second.oof["image_name"].iloc[3]
+    with pytest.raises(TableError, match=rf"run_1: patient_id of {name} \(somebody, .* is another"):
+        join_sources([first, other])
 
 
 def test_without_one_test_side_there_is_none() -> None:

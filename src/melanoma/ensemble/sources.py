@@ -12,8 +12,9 @@ from melanoma.ensemble.methods import METHODS
 from melanoma.ensemble.predictions import Predictions
 from melanoma.ensemble.table import RUN
 from melanoma.errors import ConfigError, TableError, name_some
+from melanoma.identifiers import normal_form
 from melanoma.metrics.checks import Floats
-from melanoma.tables import FOLD, IMAGE_NAME, PREDICTION, TARGET
+from melanoma.tables import FOLD, IMAGE_NAME, PATIENT_ID, PREDICTION, TARGET
 
 _REMEDY = "Blend only what was made on the same train.csv and folds, or leave it out."
 
@@ -42,17 +43,20 @@ class Source:
 def join_sources(sources: Sequence[Source]) -> Predictions:
     """Put the predictions of several sources side by side, in the order of the first.
 
-    Where one source has no test predictions, there are none of the blend.
+    Where one source has no test predictions, there are none of the blend. Whose photograph an image is
+    comes from whichever source knows it.
 
     Raises:
-        TableError: If two sources differ in their images, folds or targets.
+        TableError: If two sources differ in their images, folds, targets or patients.
     """
     first = sources[0]
     with_test = all(source.test is not None for source in sources)
+    aligned = [_align_oof(source, first) for source in sources]
+    table = first.oof.drop(columns=PREDICTION)
     return Predictions(
         names=names_of([source.path for source in sources]),
-        table=first.oof.drop(columns=PREDICTION),
-        oof=np.array([_align_oof(source, first) for source in sources]),
+        table=table.assign(**{PATIENT_ID: _join_patients(sources, aligned)}),
+        oof=np.array([rows[PREDICTION].to_numpy(dtype=np.float64) for rows in aligned]),
         test_names=first.test_names if with_test else None,
         test=tuple(_align_test(source, first) for source in sources) if with_test else (),
     )
@@ -84,7 +88,8 @@ def check_given_once(paths: Sequence[Path], option: str) -> None:
         )
 
 
-def _align_oof(source: Source, first: Source) -> Floats:
+def _align_oof(source: Source, first: Source) -> pd.DataFrame:
+    """The rows of a source in the order of the first."""
     wanted_by = f"{first.path}, out of fold"
     positions = positions_of(first.oof[IMAGE_NAME], source.oof, source.path, wanted_by, _REMEDY)
     rows = source.oof.iloc[positions] if source is not first else source.oof
@@ -96,7 +101,31 @@ def _align_oof(source: Source, first: Source) -> Floats:
                 f"{source.path}: {column} of {name_some(f'{name} ({v})' for name, v in values)} "
                 f"is another than in {first.path}. {_REMEDY}"
             )
-    return rows[PREDICTION].to_numpy(dtype=np.float64)
+    return rows.set_index(first.oof.index)
+
+
+def _join_patients(sources: Sequence[Source], aligned: Sequence[pd.DataFrame]) -> "pd.Series[str]":
+    """Whose photograph each image is, from the first source that knows it."""
+    joined, known = aligned[0][PATIENT_ID], _is_known(aligned[0])
+    for source, rows in zip(sources[1:], aligned[1:]):
+        also = _is_known(rows)
+        differing = known & also & (normal_form(rows[PATIENT_ID]) != normal_form(joined))
+        if differing.any():
+            columns = (rows[IMAGE_NAME], rows[PATIENT_ID], joined)
+            values = zip(*(column[differing] for column in columns))
+            named = name_some(f"{name} ({theirs}, {ours})" for name, theirs, ours in values)
+            raise TableError(
+                f"{source.path}: {PATIENT_ID} of {named} is another than in a table before it, of "
+                f"which {sources[0].path} is the first. {_REMEDY}"
+            )
+        joined, known = joined.where(known, rows[PATIENT_ID]), known | also
+    return joined
+
+
+def _is_known(rows: pd.DataFrame) -> "pd.Series[bool]":
+    """Whether a source knows the patient; `patients_as_written` names others after their image."""
+    patients, names = normal_form(rows[PATIENT_ID]), normal_form(rows[IMAGE_NAME])
+    return (patients != names) & (patients != "image:" + names)
 
 
 def _align_test(source: Source, first: Source) -> Floats:
