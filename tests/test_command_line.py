@@ -1,10 +1,23 @@
+import os
 import signal
+import subprocess
+import sys
 import threading
+from pathlib import Path
 
 import pytest
 
-from melanoma.command_line import Terminated, parse_bytes, script, sigterm_as_exit, with_underscores
+from melanoma.command_line import (
+    UNREAD,
+    Terminated,
+    parse_bytes,
+    script,
+    sigterm_as_exit,
+    with_underscores,
+)
 from melanoma.errors import ConfigError, MelanomaError
+
+SOURCE = Path(__file__).resolve().parents[1] / "src"
 
 
 @pytest.mark.parametrize(
@@ -81,3 +94,35 @@ def test_sigterm_is_left_to_the_main_thread() -> None:
 def test_what_is_no_size_is_refused(text: str) -> None:
     with pytest.raises(ConfigError, match=r"--disk_budget .*: not understood. Give a size such as"):
         parse_bytes(text, "--disk_budget")
+
+
+@pytest.mark.parametrize("code", ["print('line\\n' * 100_000)", "print('a line')"])
+def test_a_reader_that_has_had_enough_is_no_error(code: str) -> None:
+    text = (
+        "import sys\nfrom melanoma.command_line import script\n"
+        f"@script\ndef main(arguments):\n    sys.stdin.read()\n    {code}\nsys.exit(main([]))"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", text],
+        env={**os.environ, "PYTHONPATH": str(SOURCE)},
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        assert process.stderr is not None
+        process.stdout.close()
+        process.stdin.close()  # now it prints
+        assert process.stderr.read() == ""
+    assert process.returncode == UNREAD
+
+
+def test_a_pipe_that_breaks_elsewhere_is_a_bug() -> None:
+    @script
+    def main(arguments: list[str]) -> None:
+        raise BrokenPipeError("of a worker")
+
+    with pytest.raises(BrokenPipeError, match="of a worker"):
+        main([])

@@ -1,6 +1,8 @@
 """What every script shares: option names, errors as one message, exit codes."""
 
+import os
 import re
+import select
 import signal
 import sys
 import threading
@@ -15,6 +17,7 @@ from melanoma.errors import ConfigError, MelanomaError
 
 INTERRUPTED = 130
 TERMINATED = 143  # what a shell reports of a process that was ended by SIGTERM
+UNREAD = 141  # the same of SIGPIPE
 
 # When the script was started, by `time.monotonic()`: the first thing that every script imports.
 STARTED = time.monotonic()
@@ -57,7 +60,8 @@ def script(main: Callable[[list[str]], int | None]) -> Main:
 
     The function returns its own exit code, or nothing for success. Options may be written with
     hyphens or underscores. A `MelanomaError` is printed as one message and gives its exit code,
-    by default 2; Ctrl-C gives 130, SIGTERM 143; anything else is a bug and keeps its traceback.
+    by default 2; Ctrl-C gives 130, SIGTERM 143, and an output that is no longer read, as by
+    `| head`, 141; anything else is a bug and keeps its traceback.
     """
 
     @wraps(main)
@@ -70,9 +74,31 @@ def script(main: Callable[[list[str]], int | None]) -> Main:
         except KeyboardInterrupt as reason:
             print("interrupted", file=sys.stderr)
             return TERMINATED if isinstance(reason, Terminated) else INTERRUPTED
-        return code or 0
+        except BrokenPipeError:
+            if not _reader_is_gone():
+                raise
+            return UNREAD
+        return UNREAD if _reader_is_gone() else code or 0
 
     return wrapper
+
+
+def _reader_is_gone() -> bool:
+    """Whether what reads the output has closed it, as head does; what is left then goes nowhere."""
+    try:
+        sys.stdout.flush()
+        # What was too long for the buffer has failed before, and left nothing to flush.
+        poll = select.poll()
+        poll.register(sys.stdout.fileno(), 0)
+        is_gone = any(event & select.POLLERR for _, event in poll.poll(0))
+    except BrokenPipeError:
+        is_gone = True
+    except (AttributeError, OSError, ValueError):  # no file, or a system without poll
+        is_gone = False
+    if is_gone:
+        # Python flushes once more at its end, and would say that it cannot.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return is_gone
 
 
 def with_underscores(arguments: Sequence[str]) -> list[str]:

@@ -198,6 +198,29 @@ OTHER_TABLES = [
         r"pairs\.csv: a name is missing in line 2\. Fill",
         holds("pairs.csv", "image_name_1,image_name_2\nTRAIN_000,\n"),
     ),
+    Case(
+        "duplicates with an extension",
+        (*CREATE, "--duplicates=pairs.csv"),
+        r"pairs\.csv: not one of its 1 pairs .*'TRAIN_000.jpg', the tables 'TRAIN_000'. Give the names",
+        holds("pairs.csv", "image_name_1,image_name_2\nTRAIN_000.jpg,TRAIN_001.jpg\n"),
+    ),
+    Case(
+        "duplicates with a comma more",
+        (*CREATE, "--duplicates=pairs.csv"),
+        r"pairs\.csv: its rows have more fields than its header has columns.*remove",
+        holds("pairs.csv", "image_name_1,image_name_2\nTRAIN_000,TRAIN_001,x\n"),
+    ),
+    Case(
+        "two spellings of an image",
+        CREATE,
+        r"train\.csv: image_name 'TRAIN_002' and 'TRAIN_002 ' are one name but for .*Rename",
+        value(TRAIN_CSV, "image_name", 3, "TRAIN_002 "),
+    ),
+    Case(
+        "folds into their own description",
+        (*CREATE, "--output=new/folds.json"),
+        r"--output new/folds.json: the description .*Give a .csv, such as new/folds.csv",
+    ),
     Case("no external table", (*CREATE, "--external=2019.csv"), r"2019\.csv: no such file\. That"),
     Case(
         "external images are our own",

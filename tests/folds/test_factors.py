@@ -26,3 +26,11 @@ def test_many_numbers_become_quantile_bands_and_few_stay() -> None:
 def test_a_column_that_is_not_there_is_named() -> None:
     with pytest.raises(ConfigError, match="--balance-on width"):
         factors_of(pd.DataFrame({"target": [0]}), ["width"])
+
+
+def test_a_column_of_too_many_values_is_refused() -> None:
+    names = [f"i{number}" for number in range(2000)]
+    images = pd.DataFrame({"image_name": names, "target": 0, "comment": names})
+    with pytest.raises(ConfigError, match=r"--balance-on comment: has 2,000 values in 2,000 rows"):
+        factors_of(images, ["comment"])
+    assert factors_of(images.assign(number=range(2000)), ["number"])["number"].nunique() == 8

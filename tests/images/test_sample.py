@@ -11,7 +11,7 @@ import pytest
 from sklearn.metrics import roc_auc_score
 from sklearn.model_selection import StratifiedGroupKFold
 
-from melanoma.errors import MelanomaError
+from melanoma.errors import ConfigError, MelanomaError
 from melanoma.images import sample
 from melanoma.images.sample import lesion_of, make_sample, picture_rng
 from melanoma.images.sample_patients import PREVALENCE, SITE_SHARES, sample_table
@@ -179,6 +179,18 @@ def test_no_single_cue_decides(many: pd.DataFrame) -> None:
     cues = np.array([astuple(lesion_of(target, picture_rng(name, 0))) for name, target in rows])
     aucs = [roc_auc_score(many[TARGET], cue) for cue in cues.T]
     assert all(0.55 < auc < 0.9 for auc in aucs)
+
+
+@pytest.mark.parametrize(
+    ("name", "number", "least"),
+    [("n_train", 0, 1), ("n_test", 0, 1), ("image_size_px", 0, 1), ("seed", -1, 0)],
+)
+def test_numbers_that_are_too_small_are_named(
+    tmp_path: Path, name: str, number: int, least: int
+) -> None:
+    with pytest.raises(ConfigError, match=rf"--{name} {number}: must be at least {least}\."):
+        make_sample(tmp_path / "sample", **{name: number})
+    assert not list(tmp_path.iterdir())
 
 
 def test_an_existing_folder_is_refused_and_left_alone(tmp_path: Path) -> None:

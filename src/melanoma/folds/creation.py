@@ -103,6 +103,11 @@ def create_folds(
         raise ConfigError(
             f"--output {output}: is a folder. Give a file, such as {output / 'folds.csv'}."
         )
+    if output.suffix == description_path(output).suffix:
+        raise ConfigError(
+            f"--output {output}: the description of the folds is written there. Give a .csv, such as "
+            f"{output.with_suffix('.csv')}."
+        )
     data_dir = local_folder(data_dir)
     made = FoldsMade()
     tables = _read_tables(data_dir, duplicates, external, made)

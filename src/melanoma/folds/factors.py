@@ -18,6 +18,9 @@ _AGE_BAND_YEARS = 10
 # A column of more different numbers than this is cut into quantile bands.
 _MOST_VALUES = 20
 _BANDS = 8
+# A column of text with more values is an identifier, or a sentence: nothing that folds could share. A
+# table of values by folds, and by groups, is made of each.
+_MOST_TEXTS = 1000
 
 
 def factors_of(images: pd.DataFrame, balance_on: Sequence[str] = ()) -> pd.DataFrame:
@@ -31,7 +34,7 @@ def factors_of(images: pd.DataFrame, balance_on: Sequence[str] = ()) -> pd.DataF
         A row per image and a column per factor, values as text. Ages are bands of ten years.
 
     Raises:
-        ConfigError: If a further column is not there.
+        ConfigError: If a further column is not there, or has too many values to be shared.
     """
     absent = [column for column in balance_on if column not in images.columns]
     if absent:
@@ -46,6 +49,12 @@ def factors_of(images: pd.DataFrame, balance_on: Sequence[str] = ()) -> pd.DataF
             factors[column] = _age_bands(images[AGE]) if column == AGE else _text(images[column])
     for column in balance_on:
         factors.setdefault(column, _banded(images[column]))
+        n_values = factors[column].nunique()
+        if n_values > _MOST_TEXTS:
+            raise ConfigError(
+                f"--balance-on {column}: has {n_values:,} values in {len(images):,} rows, more than "
+                f"folds can share ({_MOST_TEXTS:,}). Choose a column of few values, or of numbers."
+            )
     return pd.DataFrame(factors)
 
 

@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 import pandas as pd
 
-from melanoma.errors import MelanomaError
+from melanoma.errors import ConfigError, MelanomaError
 from melanoma.images.sample_drawing import Lesion, draw_lesion
 from melanoma.images.sample_patients import sample_table
 from melanoma.tables import (
@@ -65,17 +65,23 @@ def make_sample(
 
     Args:
         output_dir: Folder to make; must not exist.
-        n_train: Number of training pictures; a fifth show melanomas.
-        n_test: Number of test pictures.
-        image_size_px: Height of the pictures; the width is 4/3 of it.
+        n_train: Number of training pictures, at least 1; a fifth show melanomas.
+        n_test: Number of test pictures, at least 1.
+        image_size_px: Height of the pictures, at least 1; the width is 4/3 of it.
         seed: Non-negative seed; another one makes another sample.
 
     Returns:
         output_dir.
 
     Raises:
-        MelanomaError: output_dir exists already.
+        ConfigError: If a number is too small.
+        MelanomaError: If output_dir exists already.
     """
+    least = {"n_train": (n_train, 1), "n_test": (n_test, 1)}
+    least |= {"image_size_px": (image_size_px, 1), "seed": (seed, 0)}
+    for name, (given, smallest) in least.items():
+        if given < smallest:
+            raise ConfigError(f"--{name} {given}: must be at least {smallest}.")
     if output_dir.exists():
         raise MelanomaError(
             f"the folder for the sample exists already: {output_dir}. "
