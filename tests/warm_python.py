@@ -75,6 +75,8 @@ class WarmPython:
     def wait(self) -> None:
         """Wait for the server, whoever has started it."""
         while not self._socket.exists():
+            if _failed(self._socket).exists():
+                raise RuntimeError("the packages cannot be imported; the reason is above")
             time.sleep(0.02)
 
     def close(self) -> None:
@@ -83,10 +85,18 @@ class WarmPython:
             self._server.communicate()  # it ends with its input
 
 
+def _failed(listening: Path) -> Path:
+    return listening.with_suffix(".failed")
+
+
 def serve(listening: str) -> Callable[[], object] | None:
     """Fork for every client; in a fork, what it is to do is returned."""
-    for name in PACKAGES:
-        importlib.import_module(name)
+    try:
+        for name in PACKAGES:
+            importlib.import_module(name)
+    except BaseException:
+        _failed(Path(listening)).touch()  # whoever waits is told
+        raise
     base = sys.path[1:]
     server = socket.socket(socket.AF_UNIX)
     server.bind(f"{listening}.new")
@@ -150,7 +160,7 @@ def _become(task: dict[str, Any], files: list[int], base: list[str]) -> Callable
     sys.executable = task["program"]
     paths = list(filter(None, os.environ.get("PYTHONPATH", "").split(os.pathsep)))
     kind, what, arguments = task["kind"], task["what"], task["arguments"]
-    first = str(Path(what).parent) if kind == "script" else ""
+    first = str(Path(what).resolve().parent) if kind == "script" else ""
     sys.path[:] = [first if kind != "-m" else os.getcwd(), *paths, *base]
     sys.argv[:] = ["-c" if kind == "-c" else what, *arguments]
     if task["unbuffered"]:
