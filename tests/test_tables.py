@@ -86,6 +86,16 @@ def test_a_competition_without_a_test_set_is_none(tmp_path: Path) -> None:
     assert read_test(tmp_path) is None
 
 
+def test_targets_of_test_images_are_numbers_or_missing(tmp_path: Path) -> None:
+    (tmp_path / "test.csv").write_text("image_name,target\na,1\nb,\nc,0.0\n")
+    test = read_test(tmp_path)
+    assert test is not None
+    assert test["target"].fillna(-1).tolist() == [1.0, -1.0, 0.0]
+    (tmp_path / "test.csv").write_text("image_name,target\na,1\nb,unknown\nc,2\n")
+    with pytest.raises(TableError, match=r"test.csv: target of b \(unknown\), c \(2\) is neither"):
+        read_test(tmp_path)
+
+
 @pytest.mark.parametrize("value", ["1.01", "-0.1", "inf", "nan", "", "high"])
 def test_a_prediction_that_is_no_probability_is_named(tmp_path: Path, value: str) -> None:
     path = tmp_path / "test.csv"

@@ -113,12 +113,27 @@ def read_duplicates(path: Path) -> pd.DataFrame:
 
 
 def read_test(data_dir: Path) -> pd.DataFrame | None:
-    """Read and check `test.csv` of a competition folder; None where there is no test set."""
+    """Read and check `test.csv` of a competition folder; None where there is no test set.
+
+    Where it has targets, they are 0, 1 or missing (float64).
+
+    Raises:
+        TableError: If the table breaks its contract.
+    """
     path = test_csv(data_dir)
     if not path.exists():
         return None
     table = read_table(path, [IMAGE_NAME])
     check_image_names(table, path)
+    if TARGET in table.columns:
+        targets = pd.to_numeric(table[TARGET], errors="coerce")
+        wrong = table[TARGET].notna() & ~targets.isin([0, 1])
+        if wrong.any():
+            raise TableError(
+                f"{path}: {TARGET} of {name_values(table.loc[wrong], TARGET)} is neither 0 nor 1. "
+                "Correct those rows, or remove the column: test images need no target."
+            )
+        table[TARGET] = targets.astype(np.float64)
     return table
 
 

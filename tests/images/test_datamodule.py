@@ -228,6 +228,17 @@ def test_another_column_is_another_split(competition: Path, tmp_path: Path) -> N
     assert set(first.table("val")["image_name"]) != set(second.table("val")["image_name"])
 
 
+def test_test_images_need_no_diagnosis(competition: Path, folds_csv: Path) -> None:
+    table = pd.read_csv(competition / "test.csv").assign(target=0)
+    table.to_csv(competition / "test.csv", index=False)
+    data = data_module(competition, folds_csv, with_diagnoses=True)
+    test, train = data.dataset("test").diagnoses, data.dataset("train").diagnoses
+    assert test is not None
+    assert train is not None
+    assert set(test.tolist()) == {-1}
+    assert len(set(train.tolist())) == 2  # melanoma and nevus
+
+
 def test_a_competition_without_a_test_set_trains(competition: Path, folds_csv: Path) -> None:
     (competition / "test.csv").unlink()
     assert not data_module(competition, folds_csv).has_test_set

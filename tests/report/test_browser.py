@@ -94,9 +94,11 @@ class Opened:
 
 
 @pytest.fixture(scope="module")
-def browser() -> Iterator["Browser"]:
+def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator["Browser"]:
+    # It keeps crash reports in the home, whatever folder its profile is in.
+    home = {**os.environ, "HOME": str(tmp_path_factory.mktemp("home"))}
     with playwright.sync_playwright() as started:
-        opened = started.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        opened = started.chromium.launch(executable_path=CHROMIUM, args=FLAGS, env=home)
         yield opened
         opened.close()
 

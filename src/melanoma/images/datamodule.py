@@ -21,7 +21,7 @@ from melanoma.images.transforms import Augmentation, AugmentationName
 from melanoma.images.workers import create_loader, default_workers
 from melanoma.metadata import MetadataStatistics
 from melanoma.remote.opening import DEFAULT_SIZE, local_folder
-from melanoma.tables import FOLD, TARGET, train_csv
+from melanoma.tables import DIAGNOSIS, FOLD, TARGET, train_csv
 
 Stage = Literal["train", "val", "test"]
 Sampling = Literal["uniform", "balanced"]
@@ -213,15 +213,15 @@ class MelanomaDataModule(pl.LightningDataModule):
             self.image_size,
             self.augmentation if stage == "train" else None,
             self.seed,
-            self._diagnoses(table),
+            self._diagnoses(table, stage),
             self._metadata(table),
             self._cached(paths),
         )
 
-    def _diagnoses(self, table: pd.DataFrame) -> npt.NDArray[np.int64] | None:
+    def _diagnoses(self, table: pd.DataFrame, stage: Stage) -> npt.NDArray[np.int64] | None:
         if not self.with_diagnoses:
             return None
-        if TARGET not in table:
+        if TARGET not in table or (stage == "test" and DIAGNOSIS not in table):
             return np.full(len(table), -1, dtype=np.int64)
         return diagnosis_classes(table, str(train_csv(self.data_dir)))
 
