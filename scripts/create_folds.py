@@ -18,13 +18,14 @@ FOR_DUPLICATES = ("data_dir", "output", "duplicates", "external")
 def main(arguments: list[str]) -> int:
     options = parser().parse_args(arguments)
     judge = options.pop("check"), options.pop("compare"), options.pop("fold_column")
-    find_duplicates = options.pop("find_duplicates")
+    find_duplicates, prefer_suffix = options.pop("find_duplicates"), options.pop("prefer_suffix")
     if any(judge[:2]):
         return _judge(options, *judge)
     if find_duplicates:
         from melanoma.images.duplicates import find_duplicates as find
 
-        options.duplicates = find(**{name: options[name] for name in FOR_DUPLICATES})
+        given = {name: options[name] for name in FOR_DUPLICATES}
+        options.duplicates = find(**given, prefer_suffix=prefer_suffix)
     print(create_folds(**options).as_text(), options.output, sep="\n")
     return 0
 
@@ -49,6 +50,7 @@ def parser() -> ArgumentParser:
     add("--balance_on", nargs="+", default=[], help="further columns of train.csv to balance")
     add("--overwrite", action="store_true", help="replace a fold file this script did not write")
     add("--find_duplicates", action="store_true", help="find near-identical photographs first")
+    add("--prefer_suffix", help="of those, where a name has several files: .jpg, .jpeg or .png")
     add("--check", type=Path, help="only judge this fold file; exit code 1 if a patient leaks")
     add("--compare", nargs="+", help="only judge FILE, FILE:COLUMN or SCHEME side by side")
     add("--fold_column", default="fold", help="column to judge; x%%5 for x modulo 5")

@@ -1,10 +1,13 @@
 """Photographs that are missing, damaged, or something else."""
 
+import shutil
 import struct
 import zlib
+from functools import partial
 from pathlib import Path
 
 from bad_input.case import (
+    CREATE,
     PHOTOGRAPH,
     PREPARE,
     SHOW,
@@ -43,6 +46,10 @@ def has_suffix(suffix: str) -> Case:
     )
 
 
+def mask_beside(path: Path) -> None:
+    shutil.copy(path, path.with_suffix(".png"))
+
+
 def moved(folder: Path) -> None:
     folder.rename(folder.with_name("elsewhere"))
 
@@ -53,6 +60,26 @@ CASES = [
         TRAIN,
         rf"{IN_TRAIN}1 of 40 train images are missing: TRAIN_003\..*download",
         is_gone(PHOTOGRAPH),
+    ),
+    *(
+        Case(
+            f"a mask is beside one of {of}",
+            command,
+            rf"{place}1 of \d+ .* have several files: {path.stem}\.jpg or {path.stem}\.png\. "
+            r"Say .*--prefer-suffix \.jpg",
+            partial(mask_beside, path),
+        )
+        for of, command, place, path in [
+            ("training", TRAIN, IN_TRAIN, PHOTOGRAPH),
+            ("test", TRAIN, IN_TEST, TEST_PHOTOGRAPH),
+            ("those to prepare", PREPARE, IN_TRAIN, PHOTOGRAPH),
+            ("those compared", (*CREATE, "--find-duplicates"), IN_TRAIN, PHOTOGRAPH),
+        ]
+    ),
+    Case(
+        "a suffix that is none",
+        (*TRAIN, "--data.prefer_suffix=gif"),
+        r"--prefer-suffix gif: not known\. Give one of \.jpg, \.jpeg, \.png",
     ),
     Case("one is empty", TRAIN, rf"{IN_TRAIN}1 of 40 .*1 empty: {AGAIN}", holds(PHOTOGRAPH)),
     Case(

@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from PIL import Image
 from torch import Tensor
 
 from melanoma.errors import ConfigError, ImageError
@@ -268,6 +269,18 @@ def test_settings_out_of_range_are_named(
 ) -> None:
     with pytest.raises(ConfigError, match=message):
         data_module(competition, folds_csv, **settings)
+
+
+def test_a_mask_beside_a_photograph_is_not_fed(competition: Path, folds_csv: Path) -> None:
+    def validated(**settings: object) -> Tensor:
+        data = data_module(competition, folds_csv, **settings)
+        return torch.cat([batch["image"] for batch in data.val_dataloader()])
+
+    photographs = validated()
+    for path in competition.glob("jpeg/*/*.jpg"):
+        Image.new("L", (32, 24), 255).save(path.with_suffix(".png"))
+    assert torch.equal(validated(prefer_suffix=".jpg"), photographs)
+    assert int(validated(prefer_suffix=".PNG").min()) == 255
 
 
 def test_pixels_are_the_photographs(competition: Path, folds_csv: Path) -> None:

@@ -29,7 +29,7 @@ def output_dir(tmp_path: Path) -> Path:
     return tmp_path / "input" / "tiny-24"
 
 
-def prepare(competition: Path, output_dir: Path, **options: int) -> Prepared:
+def prepare(competition: Path, output_dir: Path, **options: int | str) -> Prepared:
     return prepare_images(competition, output_dir, size=24, num_workers=1, **options)  # type: ignore[arg-type]
 
 
@@ -67,6 +67,15 @@ def test_the_output_is_a_competition_folder_of_its_own(competition: Path, output
         assert len(paths) == n
         assert {size_of(path) for path in paths} == {(32, 24)}
         check_images(paths)
+
+
+def test_a_mask_beside_a_photograph_is_not_copied(competition: Path, output_dir: Path) -> None:
+    for path in (competition / "jpeg/train").glob("*.jpg"):
+        Image.new("L", (32, 24), 255).save(path.with_suffix(".png"))
+    prepare(competition, output_dir, prefer_suffix=".jpg")
+    for path in (output_dir / "jpeg/train").iterdir():
+        with Image.open(path) as copy:
+            assert np.ptp(np.asarray(copy)) > 0, path.name
 
 
 def test_the_list_has_a_row_per_photograph(competition: Path, output_dir: Path) -> None:

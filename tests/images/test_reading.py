@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageOps
 
-from melanoma.errors import ImageError
+from melanoma.errors import ConfigError, ImageError
 from melanoma.images.reading import check_images, find_images, read_image
 
 
@@ -28,6 +28,31 @@ def test_missing_photographs_are_counted_and_five_are_named(tmp_path: Path) -> N
     write_image(tmp_path / "jpeg" / "train" / "a.jpg")
     with pytest.raises(ImageError, match=r"7 of 8 train .*: 0, 1, 2, 3, 4 \.\.\. \(7 in all\)"):
         find_images(tmp_path, "train", [*"0123456", "a"])
+
+
+@pytest.mark.parametrize("files", [("a.jpg", "a.png"), ("a.JPG", "a.jpeg", "a.png")])
+def test_two_files_of_one_name_are_an_error_or_a_choice(
+    tmp_path: Path, files: tuple[str, ...]
+) -> None:
+    for name in (*files, "b.png"):
+        write_image(tmp_path / "train" / name)
+    with pytest.raises(ImageError, match=rf"1 of 2 .* {' or '.join(files)}\. .*--prefer-suffix"):
+        find_images(tmp_path, "train", ["b", "a"])
+    assert find_images(tmp_path, "train", ["b"]) == [tmp_path / "train" / "b.png"]
+    for name in files:
+        suffix = Path(name).suffix
+        found = find_images(tmp_path, "train", ["a", "b"], prefer_suffix=suffix)
+        assert [path.name for path in found] == [name, "b.png"]
+
+
+def test_a_preferred_suffix_decides_nothing_where_two_files_have_it_or_none(tmp_path: Path) -> None:
+    for name in ("a.jpg", "a.JPG", "b.jpg", "b.png"):
+        write_image(tmp_path / name)
+    for name, suffix in (("a", ".jpg"), ("b", ".jpeg")):
+        with pytest.raises(ImageError, match=r"1 of 1 train images have several files"):
+            find_images(tmp_path, "train", [name], prefer_suffix=suffix)
+    with pytest.raises(ConfigError, match=r"--prefer-suffix \.gif: not known\. Give one of"):
+        find_images(tmp_path, "train", ["a"], prefer_suffix=".gif")
 
 
 def test_every_defect_is_found_and_named(tmp_path: Path) -> None:

@@ -55,6 +55,8 @@ class MelanomaDataModule(pl.LightningDataModule):
             others equally often, drawn with replacement).
         unknown_diagnosis: Where diagnoses are learnt, whether unknown is a class or its training
             photographs are left out.
+        prefer_suffix: Which file is the photograph where an image name has several, such as a mask
+            beside it: .jpg, .jpeg or .png. By default that is an error.
         fold: The validation fold.
         seed: Seed of the order and the augmentation of the training photographs.
         with_diagnoses: Whether batches hold the diagnosis, because it is learnt.
@@ -77,6 +79,7 @@ class MelanomaDataModule(pl.LightningDataModule):
         nuisances: bool = False,
         sampling: Sampling = "uniform",
         unknown_diagnosis: Literal["class", "left_out"] = "class",
+        prefer_suffix: str | None = None,
         fold: int = 0,
         seed: int = 42,
         with_diagnoses: bool = False,
@@ -100,6 +103,7 @@ class MelanomaDataModule(pl.LightningDataModule):
         self.fold = fold
         self.sampling = sampling
         self.unknown_diagnosis = unknown_diagnosis
+        self.prefer_suffix = prefer_suffix
         self.seed = seed
         self.with_diagnoses = with_diagnoses
         self.with_metadata = with_metadata
@@ -181,7 +185,8 @@ class MelanomaDataModule(pl.LightningDataModule):
 
     @cached_property
     def _sources(self) -> Sources:
-        return read_sources(self.data_dir, self.folds_csv, self.fold_column, self.external_csv)
+        tables = self.data_dir, self.folds_csv, self.fold_column, self.external_csv
+        return read_sources(*tables, self.prefer_suffix)
 
     @cached_property
     def _pixels(self) -> PixelCache | None:

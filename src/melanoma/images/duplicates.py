@@ -35,7 +35,11 @@ Hashes = npt.NDArray[np.bool_]
 
 
 def find_duplicates(
-    data_dir: Path, output: Path, duplicates: Path | None = None, external: Path | None = None
+    data_dir: Path,
+    output: Path,
+    duplicates: Path | None = None,
+    external: Path | None = None,
+    prefer_suffix: str | None = None,
 ) -> Path:
     """Find near-identical photographs and write them as pairs beside the fold file.
 
@@ -47,6 +51,7 @@ def find_duplicates(
         output: The fold file that will be made.
         duplicates: Pairs known already; they are taken over.
         external: The train.csv of another year, its photographs beside it.
+        prefer_suffix: As of `find_images`.
 
     Returns:
         The table of pairs (image_name_1, image_name_2, distance in bits of 256), named after the
@@ -61,7 +66,7 @@ def find_duplicates(
     known: dict[Path, str] = {}
     for table in [train_csv(data_dir), *([external] if external else [])]:
         of_table = read_labelled(table)[IMAGE_NAME].tolist()
-        found = find_images(table.parent, "train", of_table)
+        found = find_images(table.parent, "train", of_table, prefer_suffix)
         names += of_table
         paths += found
         known |= confirmed_hashes(table.parent, found)

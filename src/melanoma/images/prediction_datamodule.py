@@ -67,12 +67,19 @@ def read_test_table(data_dir: Path) -> pd.DataFrame:
     return table
 
 
-def find_test_photographs(data_dir: Path, table: pd.DataFrame) -> list[Path]:
+def find_test_photographs(
+    data_dir: Path, table: pd.DataFrame, prefer_suffix: str | None = None
+) -> list[Path]:
     """Find and check the photograph of each row of a test table.
 
+    Args:
+        data_dir: The folder with the table and its photographs.
+        table: A row per photograph, with image_name.
+        prefer_suffix: As of `find_images`.
+
     Raises:
-        ImageError: If photographs are missing or damaged.
+        ImageError: If photographs are missing, ambiguous or damaged.
     """
-    paths = find_images(data_dir, "test", table[IMAGE_NAME].tolist())
+    paths = find_images(data_dir, "test", table[IMAGE_NAME].tolist(), prefer_suffix)
     check_images(paths, data_dir)
     return paths

@@ -102,6 +102,7 @@ def prepare_images(
     quality: int = 95,
     skip_broken: bool = False,
     num_workers: int | None = None,
+    prefer_suffix: str | None = None,
 ) -> Prepared:
     """Make a resized copy of every photograph that train.csv and test.csv name, and list them.
 
@@ -119,9 +120,11 @@ def prepare_images(
         skip_broken: Leave broken training photographs out of the output's train.csv, and record
             them in its broken.csv.
         num_workers: Processes; by default one per core.
+        prefer_suffix: Which file is the photograph where an image name has several: .jpg, .jpeg or
+            .png. By default that is an error.
 
     Raises:
-        TableError, ImageError: If a table is broken, or photographs are missing.
+        TableError, ImageError: If a table is broken, or photographs are missing or ambiguous.
         ConfigError: If an option is out of range, or the folder holds something else.
         MelanomaError: If there is not enough space, or the folder cannot be written.
     """
@@ -129,7 +132,7 @@ def prepare_images(
     _check_options(settings, num_workers)
     refuse_address(data_dir, "making copies")
     check_folders(data_dir, output_dir)
-    photographs, sources = _find_photographs(data_dir)
+    photographs, sources = _find_photographs(data_dir, prefer_suffix)
     jobs = [
         CopyJob(source, copy_path(output_dir, photograph.split, photograph.image_name))
         for photograph, source in zip(photographs, sources)
@@ -152,7 +155,9 @@ def _check_options(settings: CopySettings, num_workers: int | None) -> None:
         raise ConfigError(f"--num_workers {num_workers}: must be at least 1.")
 
 
-def _find_photographs(data_dir: Path) -> tuple[list[Photograph], list[Path]]:
+def _find_photographs(
+    data_dir: Path, prefer_suffix: str | None
+) -> tuple[list[Photograph], list[Path]]:
     tables: dict[Split, pd.DataFrame | None] = {
         "train": read_train(data_dir),
         "test": read_test(data_dir),
@@ -164,7 +169,7 @@ def _find_photographs(data_dir: Path) -> tuple[list[Photograph], list[Path]]:
         if table is not None:
             names = table[IMAGE_NAME].tolist()
             photographs += [Photograph(name, split) for name in names]
-            paths += find_images(data_dir, split, names)
+            paths += find_images(data_dir, split, names, prefer_suffix)
     return photographs, paths
 
 

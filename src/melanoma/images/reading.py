@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from melanoma.errors import ImageError, name_some
+from melanoma.errors import ConfigError, ImageError, name_some
 from melanoma.images.decoding import (
     UNREADABLE,
     decode,
@@ -29,23 +29,29 @@ _TAIL_BYTES = 256
 _END_MARKERS = {"JPEG": b"\xff\xd9", "PNG": b"IEND\xaeB`\x82"}
 
 
-def find_images(data_dir: Path, split: Split, names: Sequence[str]) -> list[Path]:
+def find_images(
+    data_dir: Path, split: Split, names: Sequence[str], prefer_suffix: str | None = None
+) -> list[Path]:
     """Find the photograph of each name in `jpeg/<split>`, `<split>`, or the folder itself.
 
     Args:
         data_dir: The competition folder, or a folder of photographs.
         split: Which half of the data the names belong to.
         names: Image names without extension.
+        prefer_suffix: Which file is meant where a name has several: .jpg, .jpeg or .png.
 
     Returns:
         A path per name, in their order; .jpg, .jpeg and .png are known, in either case.
 
     Raises:
-        ImageError: If images are missing, naming the first five, their count and the folder.
+        ConfigError: If the suffix is none of them.
+        ImageError: If images are missing, or several files could be meant, naming the first five,
+            their count and the folder.
     """
+    preferred = _known_suffix(prefer_suffix)
     listed = list_names(data_dir, names)  # before the folder is looked for: it makes the folders
     folder = image_folder(data_dir, split)
-    found = _images_of(_names_in(folder) if listed is None else listed.get(folder, ()))
+    found = _images_of(_names_in(folder) if listed is None else listed.get(folder, ()), preferred)
     missing = [name for name in names if name not in found]
     if missing:
         raise ImageError(
@@ -53,7 +59,15 @@ def find_images(data_dir: Path, split: Split, names: Sequence[str]) -> list[Path
             f"{name_some(missing)}. Photographs are <image_name>.jpg (or .jpeg, .png) in "
             f"{data_dir}/jpeg/{split}, {data_dir}/{split} or {data_dir}; download or copy them there."
         )
-    return [folder / found[name] for name in names]
+    several = [found[name] for name in names if len(found[name]) > 1]
+    if several:
+        raise ImageError(
+            f"{folder}: {len(several)} of {len(names)} {split} images have several files: "
+            f"{name_some(' or '.join(files) for files in several)}. Say which are the photographs "
+            "with --prefer-suffix .jpg (of a run: --data.prefer_suffix .jpg), or move the others, "
+            "such as masks, to another folder."
+        )
+    return [folder / found[name][0] for name in names]
 
 
 def check_images(paths: Sequence[Path], data_dir: Path | None = None) -> None:
@@ -128,9 +142,23 @@ def _names_in(folder: Path) -> list[str]:
         return [entry.name for entry in entries]
 
 
-def _images_of(names: Iterable[str]) -> dict[str, str]:
-    stems = ((os.path.splitext(name), name) for name in sorted(names))
-    return {stem: name for (stem, suffix), name in stems if suffix.lower() in SUFFIXES}
+def _known_suffix(suffix: str | None) -> str | None:
+    if suffix is None or suffix.lower() in SUFFIXES:
+        return suffix and suffix.lower()
+    raise ConfigError(f"--prefer-suffix {suffix}: not known. Give one of {', '.join(SUFFIXES)}.")
+
+
+def _images_of(names: Iterable[str], preferred: str | None) -> dict[str, list[str]]:
+    """The files that may be meant by each image name: one, unless it is ambiguous."""
+    found: dict[str, list[str]] = {}
+    for name in sorted(names):
+        stem, suffix = os.path.splitext(name)
+        if suffix.lower() in SUFFIXES:
+            found.setdefault(stem, []).append(name)
+    for stem, files in found.items():
+        if preferred and len(files) > 1:
+            found[stem] = [name for name in files if name.lower().endswith(preferred)] or files
+    return found
 
 
 def _empty_ones(paths: Sequence[Path]) -> list[tuple[str, str]]:

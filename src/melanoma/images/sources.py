@@ -57,7 +57,11 @@ class Sources:
 
 
 def read_sources(
-    data_dir: Path, folds_csv: Path, fold_column: str = FOLD, external_csv: Path | None = None
+    data_dir: Path,
+    folds_csv: Path,
+    fold_column: str = FOLD,
+    external_csv: Path | None = None,
+    prefer_suffix: str | None = None,
 ) -> Sources:
     """Read a run's tables and find their photographs.
 
@@ -66,6 +70,7 @@ def read_sources(
         folds_csv: The fold file made from its train.csv.
         fold_column: The column of it to use.
         external_csv: The train.csv of another year, its photographs beside it.
+        prefer_suffix: As of `find_images`.
 
     Raises:
         TableError, ImageError: Naming what is missing or wrong, and where.
@@ -74,15 +79,15 @@ def read_sources(
     external = read_external(folds_csv, data_dir, external_csv, fold_column)
     external_dir = None if external_csv is None else external_csv.parent
     test = read_test(data_dir)
+
+    def with_paths(table: pd.DataFrame, folder: Path, split: Split) -> pd.DataFrame:
+        paths = find_images(folder, split, table[IMAGE_NAME].tolist(), prefer_suffix)
+        return table.assign(**{PATH: [str(path) for path in paths]})
+
     return Sources(
-        _with_paths(train, data_dir, "train"),
-        None if external is None else _with_paths(external, external_dir or data_dir, "train"),
-        None if test is None else _with_paths(test, data_dir, "test"),
+        with_paths(train, data_dir, "train"),
+        None if external is None else with_paths(external, external_dir or data_dir, "train"),
+        None if test is None else with_paths(test, data_dir, "test"),
         data_dir,
         external_dir,
     )
-
-
-def _with_paths(table: pd.DataFrame, folder: Path, split: Split) -> pd.DataFrame:
-    paths = find_images(folder, split, table[IMAGE_NAME].tolist())
-    return table.assign(**{PATH: [str(path) for path in paths]})

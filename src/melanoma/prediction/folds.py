@@ -64,6 +64,7 @@ def predict_folds(
     accelerator: str | None = None,
     devices: str | None = None,
     precision: str | None = None,
+    prefer_suffix: str | None = None,
 ) -> FoldPredictions | None:
     """Predict the test photographs with the best checkpoint of each fold, and write its test.csv.
 
@@ -80,6 +81,8 @@ def predict_folds(
         accelerator: cpu, gpu, tpu or auto; by default the run's.
         devices: How many; by default the run's, or with another accelerator as many as there are.
         precision: Lightning's name of it, such as bf16-mixed; by default the run's.
+        prefer_suffix: Which file is the photograph where an image name has several: .jpg, .jpeg or
+            .png; by default the run's.
 
     Returns:
         What it came to; None if nothing was left to do, and on every device but the first.
@@ -90,7 +93,7 @@ def predict_folds(
     run = RunFolder(run_dir)
     run.read_config()  # for its errors: what is no run folder has no settings to parse
     machine = {"accelerator": accelerator, "devices": devices, "precision": precision}
-    config = _config(run, data_dir, num_workers, batch_size, machine)
+    config = _config(run, data_dir, prefer_suffix, num_workers, batch_size, machine)
     folder = Path(config.data["data_dir"])
     asked = _finished_folds(run, fold)
     table = read_test_table(folder)
@@ -106,7 +109,7 @@ def _predict(
 ) -> FoldPredictions | None:
     folder = Path(config.data["data_dir"])
     silence_known_noise()
-    paths = find_test_photographs(folder, table)
+    paths = find_test_photographs(folder, table, config.data["prefer_suffix"])
     ensemble = load_ensemble([run.fold(number) for number in folds], table)
     rows = table[[IMAGE_NAME]]
     tables = PredictionTables([(run.fold(number).test_csv, rows) for number in folds])
@@ -133,6 +136,7 @@ def _predict(
 def _config(
     run: RunFolder,
     data_dir: Path | None,
+    prefer_suffix: str | None,
     num_workers: int | None,
     batch_size: int | None,
     machine: dict[str, str | None],
@@ -142,6 +146,7 @@ def _config(
             raise ConfigError(f"--{name} {value}: must be at least {least}.")
     settings: dict[str, object] = {
         "data.data_dir": data_dir,
+        "data.prefer_suffix": prefer_suffix,
         "data.num_workers": num_workers,
         "data.batch_size": batch_size,
     }

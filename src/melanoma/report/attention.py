@@ -23,7 +23,12 @@ from melanoma.tables import FOLD, IMAGE_NAME
 
 
 def look_into(
-    run: RunFolder, rows: pd.DataFrame, called: Sequence[str], data_dir: Path, image_size_px: int
+    run: RunFolder,
+    rows: pd.DataFrame,
+    called: Sequence[str],
+    data_dir: Path,
+    image_size_px: int,
+    prefer_suffix: str | None = None,
 ) -> tuple[dict[str, Floats], list[str]]:
     """What decided each photograph in the network of its fold, which never saw it.
 
@@ -34,6 +39,7 @@ def look_into(
             others what spoke against.
         data_dir: Where the photographs are.
         image_size_px: As the networks were trained.
+        prefer_suffix: As of `find_images`.
 
     Returns:
         Maps in [0, 1] by image name, shape (rows, columns); and why others are missing.
@@ -42,7 +48,9 @@ def look_into(
     problems = []
     for fold, of_fold in rows.groupby(FOLD):
         try:
-            signed = _look_into_fold(run, cast(int, fold), of_fold, data_dir, image_size_px)
+            names = of_fold[IMAGE_NAME].tolist()
+            paths = dict(zip(names, find_images(data_dir, "train", names, prefer_suffix)))
+            signed = _look_into_fold(run, cast(int, fold), of_fold, paths, image_size_px)
         except MelanomaError as error:
             problems.append(str(error))
         else:
@@ -123,20 +131,19 @@ def relative(heat: Floats) -> Floats:
 
 
 def _look_into_fold(
-    run: RunFolder, fold: int, rows: pd.DataFrame, data_dir: Path, image_size_px: int
+    run: RunFolder, fold: int, rows: pd.DataFrame, paths: dict[str, Path], image_size_px: int
 ) -> dict[str, Floats]:
-    names = rows[IMAGE_NAME].tolist()
     ensemble = load_ensemble([run.fold(fold)], rows)
     device = "cuda" if torch.cuda.is_available() else "cpu"
     ensemble.to(device)
     metadata = getattr(ensemble, "metadata_0", None)
     module = cast(MelanomaModule, ensemble.members[0])
     maps = {}
-    for place, path in enumerate(find_images(data_dir, "train", names)):
+    for place, (name, path) in enumerate(paths.items()):
         # One at a time: so few are shown, and the memory of a large network at 640 pixels is not.
         image = _as_tensor(path, image_size_px).to(device)
         of_image = None if metadata is None else metadata[place : place + 1]
-        maps[names[place]] = attention(module, image, of_image)[0]
+        maps[name] = attention(module, image, of_image)[0]
     return maps
 
 

@@ -65,10 +65,12 @@ def make_page(material: Material, grad_cam: bool) -> Page:
     """
     given, rows, scores = material.predictions, material.rows, material.scores
     stops = confusions(given.targets, scores)
-    sizes = photograph_sizes(rows, material.data_dir)
+    sizes = photograph_sizes(rows, material.data_dir, material.prefer_suffix)
     factors = factors_to_show(rows, sizes)
     groups = score_groups(factors, given.targets, scores, given.patients)
-    pairs, origin = find_doubtful_pairs(rows, material.data_dir, material.folds_csv)
+    pairs, origin = find_doubtful_pairs(
+        rows, material.data_dir, material.folds_csv, material.prefer_suffix
+    )
     unknown_sizes = ["the sizes of the photographs are not known: they are not here."]
     sections = [
         *([comparison(material)] if len(material.runs) > 1 else []),

@@ -26,7 +26,7 @@ _MOST_SHOWN = 50
 
 
 def find_doubtful_pairs(
-    rows: pd.DataFrame, data_dir: Path, folds_csv: Path
+    rows: pd.DataFrame, data_dir: Path, folds_csv: Path, prefer_suffix: str | None = None
 ) -> tuple[pd.DataFrame | None, str]:
     """The near-identical pairs of different classes, or in different folds.
 
@@ -34,6 +34,7 @@ def find_doubtful_pairs(
         rows: A row per image: image_name, target, fold.
         data_dir: The competition folder; it need not be there.
         folds_csv: The fold file, beside which scripts/create_folds.py --find-duplicates leaves pairs.
+        prefer_suffix: As of `find_images`.
 
     Returns:
         Columns image_name_1, image_name_2, distance (in bits of 256, where it is known), target_1,
@@ -44,7 +45,8 @@ def find_doubtful_pairs(
         if listed.is_file():
             return _doubtful(read_duplicates(listed), rows), f"Pairs listed in {listed.name}."
         names = rows[IMAGE_NAME].tolist()
-        paths = find_images(data_dir, "train", names) if data_dir.is_dir() else []
+        there = data_dir.is_dir()
+        paths = find_images(data_dir, "train", names, prefer_suffix) if there else []
         known = confirmed_hashes(data_dir, paths) if images_csv(data_dir).is_file() else {}
         if not paths or len(paths) - len(known) > MOST_TO_HASH:
             return None, _not_looked_for(paths)

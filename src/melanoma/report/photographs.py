@@ -87,7 +87,9 @@ def _read(
     material: Material, numbers: list[int], threshold: float, grad_cam: bool
 ) -> tuple[_Pictures, list[str]]:
     rows = material.rows.iloc[numbers]
-    read, problems = load_photographs(material.data_dir, rows[IMAGE_NAME].tolist())
+    read, problems = load_photographs(
+        material.data_dir, rows[IMAGE_NAME].tolist(), material.prefer_suffix
+    )
     notes, heat = _some(problems), dict[str, Any]()
     if grad_cam and read:
         known = rows[rows[IMAGE_NAME].isin(list(read))]
@@ -111,7 +113,9 @@ def _look(
     if not isinstance(size, int):
         return {}, [f"{run.config_yaml} has no data.image_size. Train again with --overwrite."]
     try:
-        heat, reasons = look_into(run, rows, called, material.data_dir, size)
+        heat, reasons = look_into(
+            run, rows, called, material.data_dir, size, material.prefer_suffix
+        )
     except Exception as error:
         # A network of timm's that is built like no other, or weights that are none: whatever it is,
         # a few pictures are not worth the report, which says what was the matter.

@@ -1,7 +1,8 @@
 """Photographs as data URIs, all of them within a budget of bytes."""
 
 import base64
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from io import BytesIO
 from pathlib import Path
 
@@ -21,13 +22,14 @@ _STRONGEST = 150
 
 
 def load_photographs(
-    data_dir: Path, names: Sequence[str]
+    data_dir: Path, names: Sequence[str], prefer_suffix: str | None = None
 ) -> tuple[dict[str, Image.Image], list[str]]:
     """Read photographs as well as they can be had.
 
     Args:
         data_dir: The competition folder; it need not be there.
         names: Of training images.
+        prefer_suffix: As of `find_images`.
 
     Returns:
         The decoded ones by name, their longer side at most 800 pixels; and why others are missing.
@@ -36,10 +38,11 @@ def load_photographs(
         return {}, [f"{data_dir} is not here. Give the competition folder as --data-dir."]
     found, problems = {}, []
     distinct = list(dict.fromkeys(names))
-    known = _find(data_dir, distinct)
+    find = partial(find_images, data_dir, "train", prefer_suffix=prefer_suffix)
+    known = _find_all(find, distinct)
     for name in distinct:
         try:
-            path = known.get(name) or find_images(data_dir, "train", [name])[0]
+            path = known.get(name) or find([name])[0]
             picture = open_image(path, _STEPS[0][0])
         except MelanomaError as error:
             problems.append(str(error))
@@ -49,10 +52,10 @@ def load_photographs(
     return found, problems
 
 
-def _find(data_dir: Path, names: Sequence[str]) -> dict[str, Path]:
+def _find_all(find: Callable[[Sequence[str]], list[Path]], names: Sequence[str]) -> dict[str, Path]:
     """All of them at once, because a folder of many photographs takes long to list; or none."""
     try:
-        return dict(zip(names, find_images(data_dir, "train", names)))
+        return dict(zip(names, find(names)))
     except MelanomaError:
         return {}  # each is asked for by itself then, and says what is missing
 

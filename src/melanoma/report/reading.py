@@ -69,6 +69,12 @@ class Material:
         return sorted(set(self.predictions.folds.tolist()))
 
     @property
+    def prefer_suffix(self) -> str | None:
+        """Which file is the photograph where an image name has several, as the first run has it."""
+        suffix = (self.configs[0].get("data") or {}).get("prefer_suffix")
+        return None if suffix is None else str(suffix)
+
+    @property
     def title(self) -> str:
         """The runs by name."""
         return ", ".join(self.predictions.names)

@@ -17,7 +17,9 @@ from melanoma.tables import HEIGHT, IMAGE_NAME, SPLIT, WIDTH, read_table
 _UNKNOWN = "unknown"
 
 
-def photograph_sizes(rows: pd.DataFrame, data_dir: Path) -> "pd.Series[str] | None":
+def photograph_sizes(
+    rows: pd.DataFrame, data_dir: Path, prefer_suffix: str | None = None
+) -> "pd.Series[str] | None":
     """The size of each photograph, the longer side first, as text.
 
     From columns width and height of the rows, else images.csv (where the copies are resized, the
@@ -26,6 +28,7 @@ def photograph_sizes(rows: pd.DataFrame, data_dir: Path) -> "pd.Series[str] | No
     Args:
         rows: With image_name.
         data_dir: The competition folder; it need not be there.
+        prefer_suffix: As of `find_images`.
 
     Returns:
         Of the rows, such as "600 x 450"; None where nothing is known.
@@ -40,7 +43,7 @@ def photograph_sizes(rows: pd.DataFrame, data_dir: Path) -> "pd.Series[str] | No
     if not data_dir.is_dir() or is_mirror(data_dir):  # all would have to be fetched
         return None
     try:
-        paths = find_images(data_dir, "train", rows[IMAGE_NAME].tolist())
+        paths = find_images(data_dir, "train", rows[IMAGE_NAME].tolist(), prefer_suffix)
     except MelanomaError:  # without them there is a table less, and the report says so
         return None
     return _as_text(pd.DataFrame(_measure(paths), columns=[WIDTH, HEIGHT], index=rows.index))

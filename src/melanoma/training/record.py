@@ -107,7 +107,8 @@ def _ingredients(run: RunFolder, config: RunConfig) -> dict[str, Any]:
     data = config.data
     external = Path(data["external_csv"]) if data["external_csv"] else None
     folder = Path(data["data_dir"])
-    sources = read_sources(folder, Path(data["folds_csv"]), data["fold_column"], external)
+    tables_of = folder, Path(data["folds_csv"]), data["fold_column"], external
+    sources = read_sources(*tables_of, data["prefer_suffix"])
     tables = json.loads(run.tables_json.read_text(encoding="utf-8"))
     further = [path for path in (test_csv(folder), sample_submission_csv(folder)) if path.is_file()]
     return {

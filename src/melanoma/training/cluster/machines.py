@@ -100,7 +100,8 @@ def _some_photographs(config: RunConfig) -> dict[Path, int]:
     data = config.data
     external = Path(data["external_csv"]) if data["external_csv"] else None
     sources = read_sources(
-        Path(data["data_dir"]), Path(data["folds_csv"]), data["fold_column"], external
+        *(Path(data["data_dir"]), Path(data["folds_csv"]), data["fold_column"], external),
+        data["prefer_suffix"],
     )
     paths = [*sources.paths]
     some = paths[:: max(1, len(paths) // _N_PHOTOGRAPHS)]
