@@ -1,12 +1,16 @@
+import math
 import time
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import pytest
 import torch
 
 from melanoma.errors import RunError
 from melanoma.models.module import MelanomaModule
+from melanoma.run_folder import RunFolder
+from melanoma.training.callbacks import EpochTable
 from melanoma.training.config import RunConfig
 from melanoma.training.fold import train_fold
 from melanoma.training.stopping import TrainingStopped
@@ -79,3 +83,48 @@ def test_memory_that_is_not_enough_says_what_to_change(
     message = r"a batch of 4 .*--data\.batch_size 2 --trainer\.accumulate_grad_batches 2"
     with pytest.raises(RunError, match=message):
         train_fold(config, 0)
+
+
+def test_the_best_checkpoint_is_the_best_of_all_validations(
+    competition: Path, folds_csv: Path
+) -> None:
+    # As learnt in great steps, its score rises and falls within an epoch.
+    options = ("--trainer.val_check_interval=1", "--trainer.max_epochs=4")
+    config = tiny_config(competition, folds_csv, *options, "--model.learning_rate=0.1")
+    result = train_fold(config, 0)
+    assert result is not None
+    folder = RunFolder(config.run_dir).fold(0)
+    metrics = pd.read_csv(folder.metrics_csv)
+    assert metrics["val_auc"].max() == round(result.auc, 6)
+    best = torch.load(folder.best_checkpoint, weights_only=True)
+    assert result.best_epoch == best["epoch"] + 1 == int(metrics["val_auc"].argmax()) + 1
+
+
+@pytest.mark.parametrize(
+    ("aucs", "waited"),
+    [
+        ([], 0),
+        ([0.5], 0),
+        ([0.5, 0.5], 1),  # no better
+        ([0.5, 0.6, 0.55, 0.4], 2),
+        ([0.5, 0.6, 0.55, 0.7], 0),
+        ([None, 0.6, None, 0.5, None], 2),  # every second epoch is validated
+        ([math.nan, 0.4], 0),
+    ],
+)
+def test_patience_counts_epochs(aucs: list[float | None], waited: int) -> None:
+    table = EpochTable(Path("metrics.csv"), "fold 0")
+    scores = [{} if auc is None else {"val_auc": auc} for auc in aucs]
+    table.rows = [{"epoch": float(n), **score} for n, score in enumerate(scores)]
+    assert table.epochs_since_best == waited
+
+
+def test_several_validations_of_an_epoch_do_not_use_patience_up(
+    competition: Path, folds_csv: Path
+) -> None:
+    options = ("--trainer.val_check_interval=1", "--trainer.max_epochs=3")
+    config = tiny_config(
+        competition, folds_csv, *options, "--early_stopping_patience=3", "--model.learning_rate=0.1"
+    )
+    train_fold(config, 0)
+    assert len(pd.read_csv(RunFolder(config.run_dir).fold(0).metrics_csv)) == 3

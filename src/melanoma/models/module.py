@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from lightning.pytorch.utilities.types import OptimizerLRScheduler
 from torch import Tensor
+from torch.optim.lr_scheduler import ReduceLROnPlateau
 
 from melanoma.errors import ConfigError
 from melanoma.images.dataset import Batch
@@ -29,6 +30,8 @@ from melanoma.models.targets import class_probabilities, create_target, smooth
 from melanoma.models.tracing import run_traced
 from melanoma.models.views import Views, symmetric_views
 from melanoma.models.weights import LoadReport, load_weights
+
+_EPOCH_AUC = "epoch_auc"  # in checkpoints
 
 Outputs = dict[str, Tensor]
 
@@ -135,6 +138,8 @@ class MelanomaModule(pl.LightningModule):
         self.fused_optimizer = False
         self.capturable_optimizer = False
         self._outputs: list[Outputs] = []
+        # The best so far of the epoch that runs, for the schedule `plateau`.
+        self._epoch_auc: float | None = None
         self.epoch_log_odds: dict[int, float] = {}
 
     def load_pretrained_weights(self) -> LoadReport:
@@ -195,6 +200,13 @@ class MelanomaModule(pl.LightningModule):
         """Log val_auc and val_loss of the whole fold, over all devices."""
         self._log_scores("val")
 
+    def on_train_epoch_end(self) -> None:
+        """Let the schedule `plateau` know the best AUC of an epoch that was validated."""
+        schedule = self.lr_schedulers()
+        if isinstance(schedule, ReduceLROnPlateau) and self._epoch_auc is not None:
+            schedule.step(self._epoch_auc)
+        self._epoch_auc = None
+
     def test_step(self, batch: Batch, batch_idx: int) -> None:
         """As in validation; a test set without targets has no scores."""
         self._outputs.append(self._evaluate(batch))
@@ -241,8 +253,13 @@ class MelanomaModule(pl.LightningModule):
             self.capturable_optimizer,
         )
 
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Keep the best AUC of an epoch that has not ended."""
+        checkpoint[_EPOCH_AUC] = self._epoch_auc
+
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Let the optimiser go on the way this device does it, not the one that saved its state."""
+        self._epoch_auc = checkpoint.get(_EPOCH_AUC)
         own = {"fused": self.fused_optimizer, "capturable": self.capturable_optimizer}
         for state in checkpoint.get("optimizer_states", []):
             for group in state["param_groups"]:
@@ -284,6 +301,8 @@ class MelanomaModule(pl.LightningModule):
         score = auc(targets, log_odds) if defined else math.nan
         # All devices have gathered the same, so that there is no mean to take; and what lies on the
         # processor, callbacks compare and write without a word to the device.
+        if stage == "val" and not math.isnan(score):
+            self._epoch_auc = max(score, self._epoch_auc or 0.0)
         self.log(f"{stage}_loss", loss)
         self.log(f"{stage}_auc", torch.tensor(score), prog_bar=True)
 

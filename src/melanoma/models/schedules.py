@@ -1,6 +1,7 @@
 """Learning-rate schedules by name. A rate here is a factor of the optimiser's own."""
 
 import math
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal, get_args
@@ -60,7 +61,10 @@ class Schedule:
         """
         if self.name == "plateau":
             plateau = ReduceLROnPlateau(optimizer, mode="max", factor=0.1, patience=2)
-            return {"scheduler": plateau, "monitor": "val_auc", "interval": "epoch"}
+            # Stepped by the module, before the checkpoint of the epoch is written: Lightning would
+            # do it afterwards, and in epochs without a validation, too.
+            never = {"interval": "epoch", "frequency": sys.maxsize}
+            return {"scheduler": plateau, "monitor": "val_auc", **never}
         if self.name == "onecycle":
             highest = [group["lr"] for group in optimizer.param_groups]
             share = min(0.9, max(1 / total_steps, self.warmup_epochs / epochs))

@@ -1,11 +1,13 @@
 """What happens around the steps of a fold: its table of epochs and its predictions."""
 
+import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import lightning.pytorch as pl
 import pandas as pd
+import torch
 from lightning.pytorch.callbacks import BasePredictionWriter, Callback
 from torch import Tensor
 
@@ -14,39 +16,109 @@ from melanoma.files import write_table
 from melanoma.models.gathering import INDEX, gather_outputs
 from melanoma.tables import IMAGE_NAME, PREDICTION
 
+_ROUNDED = ("train_loss", "val_loss", "val_auc")
+
 
 class EpochTable(Callback):
     """Writes `metrics.csv`, a row per epoch, and prints the same as a line.
 
-    Unlike Lightning's CSVLogger it keeps what was there before a resume (its rows travel in the
-    checkpoint), leaves no gaps between training and validation columns, and writes atomically.
+    Unlike Lightning's CSVLogger it keeps what was there before a resume (its rows, and what is known
+    of the epoch that runs, travel in the checkpoint), leaves no gaps between training and validation
+    columns, and writes atomically. Of several validations in an epoch its row has the best.
+
+    Args:
+        path: Of the table.
+        title: Of the lines that are printed.
     """
 
     def __init__(self, path: Path, title: str) -> None:
         self.path = path
         self.title = title
         self.rows: list[dict[str, float]] = []
-        self.validated = False
+        self._scores: dict[str, float] = {}
+        self._n = 0  # photographs that were trained on in this epoch
+        self._loss: Tensor | float = 0.0  # the sum of theirs, where the network is
+        self._trainer: pl.Trainer | None = None
+
+    def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
+        """Know the devices whose losses are put together."""
+        self._trainer = trainer
 
     def state_dict(self) -> dict[str, Any]:
-        """The rows so far, kept in every checkpoint."""
-        return {"rows": [dict(row) for row in self.rows]}
+        """The rows so far, and what is known of the running epoch, kept in every checkpoint."""
+        n, loss = self._over_all_devices()
+        rows = [dict(row) for row in self.rows]
+        return {"rows": rows, "scores": dict(self._scores), "n": n, "loss": loss}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Take up the rows of a checkpoint."""
+        """Take up what a checkpoint knows; of one that was written before it knew more, the rows."""
         self.rows = [dict(row) for row in state_dict["rows"]]
+        self._scores = dict(state_dict.get("scores", {}))
+        if self._trainer is None or self._trainer.is_global_zero:  # which has those of all devices
+            self._n, self._loss = state_dict.get("n", 0), state_dict.get("loss", 0.0)
+
+    def on_train_batch_end(
+        self,
+        trainer: pl.Trainer,
+        pl_module: pl.LightningModule,
+        outputs: Any,
+        batch: Any,
+        batch_idx: int,
+    ) -> None:
+        """Add the loss of a batch; no step waits for it."""
+        loss = outputs["loss"] if isinstance(outputs, Mapping) else outputs
+        if loss is not None:
+            n = len(batch[INDEX])
+            # Lightning has divided it for the accumulation.
+            self._loss = self._loss + loss.detach() * (n * trainer.accumulate_grad_batches)
+            self._n += n
 
     def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Note that this epoch was validated: its scores are not an earlier epoch's."""
-        self.validated = True
+        """Note the scores, unless another validation of this epoch had a better AUC."""
+        if trainer.sanity_checking:
+            return
+        names = ("val_loss", "val_auc")
+        found = {
+            n: float(trainer.callback_metrics[n]) for n in names if n in trainer.callback_metrics
+        }
+        if not found.get("val_auc", math.nan) <= self._scores.get("val_auc", -math.inf):
+            self._scores = found
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Add the row of the epoch that ends, before its checkpoint is written, and print it."""
-        self.rows.append(_epoch_row(trainer, self.validated))
-        self.validated = False
+        n, loss = self._over_all_devices()
+        row = {
+            "epoch": trainer.current_epoch,
+            "step": trainer.global_step,
+            "learning_rate": float(trainer.optimizers[0].param_groups[0]["lr"]),
+            **({"train_loss": loss / n} if n else {}),
+            **self._scores,
+        }
+        self.rows.append(row)
+        self._scores, self._n, self._loss = {}, 0, 0.0
         if trainer.is_global_zero:
-            write_table(self.path, pd.DataFrame(self.rows))
-            print(f"{self.title} {_as_line(self.rows[-1], trainer.max_epochs)}", flush=True)
+            table = pd.DataFrame(self.rows)
+            write_table(self.path, table.round(dict.fromkeys(_ROUNDED, 6)))
+            print(f"{self.title} {_as_line(row, trainer.max_epochs)}", flush=True)
+
+    @property
+    def epochs_since_best(self) -> int:
+        """How many epochs before the last validated one that with the best AUC lies."""
+        validated = [row for row in self.rows if not math.isnan(row.get("val_auc", math.nan))]
+        if not validated:
+            return 0
+        best = max(validated, key=lambda row: row["val_auc"])
+        return int(validated[-1]["epoch"] - best["epoch"])
+
+    def _over_all_devices(self) -> tuple[int, float]:
+        n, loss = float(self._n), float(self._loss)
+        if self._trainer is None or self._trainer.world_size == 1:
+            return int(n), loss
+        strategy = self._trainer.strategy
+        sums = strategy.reduce(
+            torch.tensor([n, loss], device=strategy.root_device), reduce_op="sum"
+        )
+        return int(sums[0]), float(sums[1])
 
 
 class PredictionTables(BasePredictionWriter):
@@ -90,20 +162,7 @@ def _write_predictions(path: Path, rows: pd.DataFrame, by_row: "pd.Series[float]
     write_table(path, rows.assign(**{PREDICTION: by_row.reindex(rows.index).astype("float64")}))
 
 
-def _epoch_row(trainer: pl.Trainer, validated: bool) -> dict[str, float]:
-    metrics: Mapping[str, Tensor] = trainer.callback_metrics
-    scores = ["train_loss", *(["val_loss", "val_auc"] if validated else [])]
-    return {
-        "epoch": trainer.current_epoch,
-        "step": trainer.global_step,
-        "learning_rate": float(trainer.optimizers[0].param_groups[0]["lr"]),
-        **{name: round(float(metrics[name]), 6) for name in scores if name in metrics},
-    }
-
-
 def _as_line(row: dict[str, float], max_epochs: int | None) -> str:
     epoch = f"epoch {row['epoch'] + 1:.0f}" + (f"/{max_epochs}" if max_epochs else "")
-    scores = "  ".join(
-        f"{name} {row[name]:.4f}" for name in ("train_loss", "val_loss", "val_auc") if name in row
-    )
+    scores = "  ".join(f"{name} {row[name]:.4f}" for name in _ROUNDED if name in row)
     return f"{epoch}  {scores}"

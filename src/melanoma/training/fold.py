@@ -20,7 +20,7 @@ from melanoma.training.config import RunConfig
 from melanoma.training.memory import memory_explained
 from melanoma.training.noise import silence_known_noise
 from melanoma.training.peers import peers_explained
-from melanoma.training.trainer import MONITORED, create_trainer
+from melanoma.training.trainer import create_trainer
 
 
 @dataclass(frozen=True)
@@ -83,10 +83,12 @@ def train_fold(config: RunConfig, fold: int) -> FoldResult | None:
     if trainer.fast_dev_run:  # type: ignore[attr-defined]
         return None
     predicting = time.monotonic()
-    _predict_with_best(trainer, module, data, folder)
+    best_epoch = _predict_with_best(trainer, module, data, folder)
     trainer.strategy.barrier("predictions are written")
     predict_seconds = time.monotonic() - predicting
-    return _finish(data, folder, started, predict_seconds) if trainer.is_global_zero else None
+    if not trainer.is_global_zero:
+        return None
+    return _finish(data, folder, best_epoch, started, predict_seconds)
 
 
 def _print_start(
@@ -114,26 +116,32 @@ def _checkpoint_to_resume(folder: FoldFolder) -> str | None:
 
 def _predict_with_best(
     trainer: pl.Trainer, module: MelanomaModule, data: MelanomaDataModule, folder: FoldFolder
-) -> None:
+) -> int:
+    """Predict, and return the epoch of the best checkpoint, counted from 1."""
     if not folder.best_checkpoint.is_file():
         raise ConfigError(
             f"no epoch had a validation AUC, so there is no best checkpoint in {folder.path}. "
             "Train for at least one whole epoch (--trainer.max_epochs)."
         )
     # Loaded here and not by the trainer: the averaging of weights would put the raw ones back.
-    module.load_state_dict(torch.load(folder.best_checkpoint, weights_only=True)["state_dict"])
+    best = torch.load(folder.best_checkpoint, weights_only=True)
+    module.load_state_dict(best["state_dict"])
     trainer.predict(module, dataloaders=data.val_dataloader(), return_predictions=False)
+    return int(best["epoch"]) + 1
 
 
 def _finish(
-    data: MelanomaDataModule, folder: FoldFolder, started: float, predict_seconds: float
+    data: MelanomaDataModule,
+    folder: FoldFolder,
+    best_epoch: int,
+    started: float,
+    predict_seconds: float,
 ) -> FoldResult:
     oof = pd.read_csv(folder.oof_csv, usecols=OOF_COLUMNS)
-    metrics = pd.read_csv(folder.metrics_csv)
     result = FoldResult(
         fold=data.fold,
         auc=auc(oof[TARGET], oof[PREDICTION]),
-        best_epoch=int(metrics["epoch"].to_numpy()[metrics[MONITORED].argmax()]) + 1,
+        best_epoch=best_epoch,
         seconds=time.monotonic() - started,
         predict_seconds=predict_seconds,
     )

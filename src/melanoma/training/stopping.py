@@ -1,19 +1,24 @@
 """Stopping a training at any step, so that it can go on from there: out of time, asked to, gone bad."""
 
 import math
+import signal
+import threading
 import time
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
+from types import FrameType
 from typing import Any
 
 import lightning.pytorch as pl
 import torch
-from lightning.pytorch.callbacks import Callback, EarlyStopping
+from lightning.pytorch.callbacks import Callback, ModelCheckpoint
 from torch import Tensor
 
 from melanoma.errors import RunError, name_some
 from melanoma.images.dataset import DrawSampler
 from melanoma.tables import IMAGE_NAME
+from melanoma.training.callbacks import EpochTable
 
 # Several devices have to agree on stopping, which costs a message; one alone asks its clock.
 _AGREE_EVERY_STEPS = 20
@@ -25,11 +30,44 @@ class TrainingStopped(Exception):  # noqa: N818 - no error: what was asked for
     """The training has stopped where it can go on, with everything written."""
 
 
+def can_go_on_from_here(trainer: pl.Trainer) -> bool:
+    """Whether a checkpoint written at the end of this batch says all that there is to do next.
+
+    Not in the middle of an accumulation, whose gradients are in no checkpoint; nor where a validation
+    or the end of the epoch follows, which Lightning leaves out when it goes on from there.
+    """
+    loop: Any = trainer.fit_loop.epoch_loop
+    fetcher = trainer.fit_loop._data_fetcher
+    return not (
+        loop._should_accumulate() or loop._is_training_done or loop._should_check_val_fx(fetcher)
+    )
+
+
+class StepCheckpoint(ModelCheckpoint):
+    """Lightning's of every so many steps, but only at steps from which training can go on.
+
+    The end of the epoch, or the next step in turn, writes the checkpoint that is left out.
+    """
+
+    @property
+    def state_key(self) -> str:
+        """That of Lightning's, under which earlier checkpoints have its state."""
+        return super().state_key.replace(type(self).__qualname__, ModelCheckpoint.__qualname__, 1)
+
+    def on_train_batch_end(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, *step: Any
+    ) -> None:
+        """Write a checkpoint if it is time, and the place for one."""
+        if can_go_on_from_here(trainer):
+            super().on_train_batch_end(trainer, pl_module, *step)
+
+
 class StopInTime(Callback):
     """Ends the training before a moment, or when the process is asked to end, with a checkpoint.
 
     After each epoch it stops if the next one would not end in time, judged by the longest so far.
-    Within an epoch it stops when the time is up.
+    Within an epoch it stops when the time is up. What has been begun is finished first: an
+    accumulation, a validation, the end of an epoch.
 
     Args:
         checkpoint: Where the state is written.
@@ -43,9 +81,36 @@ class StopInTime(Callback):
         self.title = title
         self._epoch_started: float | None = None
         self._longest_s = 0.0
+        self._was_asked = False
+
+    def on_sanity_check_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Answer SIGTERM as early as Lightning does."""
+        self.on_train_start(trainer, pl_module)
+
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Answer SIGTERM, until the training ends, in Lightning's place.
+
+        Lightning gives up at the end of the batch, without a checkpoint.
+        """
+        self._was_asked = self._was_asked or trainer.received_sigterm
+        if threading.current_thread() is threading.main_thread():
+            # Lightning puts back, when it is done, what there was before its own.
+            signal.signal(signal.SIGTERM, partial(self._ask, trainer))
+
+    def _ask(self, trainer: pl.Trainer, number: int, frame: FrameType | None) -> None:
+        launcher = trainer.strategy.launcher
+        if not self._was_asked and launcher is not None:
+            launcher.kill(signal.Signals(number))
+        self._was_asked = True
 
     def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Stop if this epoch would not end in time; the last checkpoint is of the one before."""
+        """Stop if asked to, or if this epoch would not end in time.
+
+        The last checkpoint is of the epoch before.
+        """
+        asked = trainer.strategy.reduce_boolean_decision(self._was_asked, all=False)
+        if asked:
+            self._stop(trainer, "asked to end")
         now = time.monotonic()
         fits = True  # as far as can be known before one has ended
         if self._epoch_started is not None:
@@ -68,15 +133,20 @@ class StopInTime(Callback):
         """Write a checkpoint and stop if the time is up, or the process was asked to end."""
         if trainer.world_size > 1 and (batch_idx + 1) % _AGREE_EVERY_STEPS:
             return
-        asked = bool(trainer.received_sigterm)
+        asked = self._was_asked
         if not trainer.strategy.reduce_boolean_decision(
             asked or time.monotonic() >= self.deadline, all=False
         ):
             return
-        if trainer.fit_loop._should_accumulate():
-            return  # gradients are not part of a checkpoint: the next step is the place to stop
+        if not can_go_on_from_here(trainer):
+            return  # a later step, or the end of the epoch, is the place to stop
         trainer.save_checkpoint(self.checkpoint)
         self._stop(trainer, "asked to end" if asked else "the time is up")
+
+    def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Stop before the predictions if asked to; the last checkpoint is of the whole training."""
+        if trainer.strategy.reduce_boolean_decision(self._was_asked, all=False):
+            self._stop(trainer, "asked to end")
 
     def _stop(self, trainer: pl.Trainer, reason: str) -> None:
         if trainer.is_global_zero:
@@ -88,12 +158,28 @@ class StopInTime(Callback):
         raise TrainingStopped(reason)
 
 
-class ResumableEarlyStopping(EarlyStopping):
-    """Lightning's, which would train another epoch if it is resumed after it has stopped."""
+class PatientStop(Callback):
+    """Ends the training after so many epochs without a better AUC, as the table of epochs has it.
+
+    Where epochs have several validations, the best of each counts; where it is not each epoch that is
+    validated, all of them count.
+
+    Args:
+        table: Before this one among the callbacks.
+        patience: How many epochs.
+    """
+
+    def __init__(self, table: EpochTable, patience: int) -> None:
+        self.table = table
+        self.patience = patience
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Stop again where the checkpoint is that of a training which had stopped."""
-        if self.wait_count >= self.patience:
+        self.on_train_epoch_end(trainer, pl_module)
+
+    def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Stop if the best epoch is too long ago."""
+        if self.table.epochs_since_best >= self.patience:
             trainer.should_stop = True
 
 

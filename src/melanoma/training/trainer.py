@@ -28,7 +28,7 @@ from melanoma.training.noise import silence_known_noise
 from melanoma.training.peers import OneDisk
 from melanoma.training.photographs import ValidationPhotographs
 from melanoma.training.seeds import PlaceInEpoch, StepSeeds
-from melanoma.training.stopping import FiniteLoss, ResumableEarlyStopping, StopInTime
+from melanoma.training.stopping import FiniteLoss, PatientStop, StepCheckpoint, StopInTime
 from melanoma.training.xla import (
     AtomicXLACheckpointIO,
     StepsOnXLA,
@@ -118,11 +118,12 @@ def _callbacks(
     config: RunConfig, fold: int, folder: FoldFolder, data: MelanomaDataModule
 ) -> list[Callback]:
     ema_decay = config.model["ema_decay"]
+    table = EpochTable(folder.metrics_csv, f"fold {fold}")
     callbacks: list[Callback] = [
         MovedFolder(folder.path),
         StepSeeds(config.seed + fold),
         PlaceInEpoch(),
-        EpochTable(folder.metrics_csv, f"fold {fold}"),
+        table,
         PredictionTables([(folder.oof_csv, _rows_to_predict(data, fold))]),
         # Two, because Lightning's `save_last` saves only when the best one has changed.
         ModelCheckpoint(
@@ -151,9 +152,7 @@ def _callbacks(
             )
         )
     if config.early_stopping_patience is not None:
-        callbacks.append(
-            ResumableEarlyStopping(MONITORED, patience=config.early_stopping_patience, mode="max")
-        )
+        callbacks.append(PatientStop(table, config.early_stopping_patience))
     return callbacks
 
 
@@ -176,10 +175,13 @@ def _top_checkpoints(folder: FoldFolder, top_k: int) -> ModelCheckpoint:
 
 def _last_checkpoints(folder: FoldFolder, n_steps: int | None = None) -> ModelCheckpoint:
     """Writes last.ckpt after each epoch, or after so many steps."""
-    return ModelCheckpoint(
+    kind = ModelCheckpoint if n_steps is None else StepCheckpoint
+    return kind(
         folder.path,
         filename=folder.last_checkpoint.stem,
         every_n_train_steps=n_steps,
+        # Not after a validation within an epoch, or in an epoch without one: what is kept is whole.
+        save_on_train_epoch_end=True if n_steps is None else None,
         enable_version_counter=False,
     )
 
