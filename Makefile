@@ -55,7 +55,7 @@ test: $(READY)  ## Run the tests (docs/testing.md has the others)
 times: $(READY)  ## Run the tests, and list the twenty slowest
 	$(PYTEST) -n 2 --durations=20 --durations-min=0
 
-test-long: $(READY)  ## Run the tests of whole kernels, of compiling, and of devices that die
+test-long: $(READY)  ## Run the tests of whole kernels, of compiling, of devices that die, of stops in every window
 	$(PYTEST) -n 2 -m long
 
 test-kernel: $(READY) $(KAGGLE)/.ready  ## Run a pushed kernel on the packages of Kaggle's image (6 GB, Python 3.12)
@@ -132,7 +132,7 @@ torture: $(READY)  ## Kill it, fill its disk, feed it rubbish; up to an hour and
 	$(PYTHON) torture/run.py
 
 torture-short: $(READY)  ## Two of its tests with few rounds
-	$(PYTHON) torture/run.py --tests rivals kill --rival-rounds 2 --kill-rounds 4
+	$(PYTHON) torture/run.py --tests rivals kill --rival-rounds 2 --kill-rounds 2
 
 clean:  ## Remove the environment and the demo's results; never your data or runs
 	rm -rf $(VENV) $(KAGGLE) $(TPU_VENV) $(S3) input/demo folds/demo.csv folds/demo.json runs/demo .mypy_cache .ruff_cache .pytest_cache

@@ -5,7 +5,7 @@ from melanoma.errors import ConfigError
 from melanoma.models.schedules import Schedule, ScheduleName
 
 
-def rates(schedule: Schedule, total_steps: int = 40, epochs: int = 10) -> list[float]:
+def rates(schedule: Schedule, total_steps: int = 40, epochs: float = 10) -> list[float]:
     weight = torch.nn.Parameter(torch.zeros(1))
     optimizer = torch.optim.SGD([{"params": [weight], "lr": 2.0}])
     scheduler = schedule.of(optimizer, total_steps, epochs)["scheduler"]
@@ -33,6 +33,17 @@ def test_the_warm_up_may_start_above_zero() -> None:
 def test_steps_fall_to_a_tenth() -> None:
     seen = rates(Schedule("step", warmup_epochs=0, step_epochs=4))
     assert [seen[0], seen[15], seen[16], seen[32]] == pytest.approx([2, 2, 0.2, 0.02])
+
+
+@pytest.mark.parametrize("name", ["cosine", "onecycle", "step", "constant"])
+def test_a_training_that_ends_within_an_epoch_begins_as_a_whole_one(name: ScheduleName) -> None:
+    whole = rates(Schedule(name, warmup_epochs=2, step_epochs=3), total_steps=40, epochs=10)
+    part = rates(Schedule(name, warmup_epochs=2, step_epochs=3), total_steps=38, epochs=9.5)
+    warm_up = 2 * 4
+    assert len(part) == 38
+    assert part[:warm_up] == pytest.approx(whole[:warm_up], rel=0.1)
+    if name in ("step", "constant"):
+        assert part == whole[:38]
 
 
 def test_one_cycle_peaks_after_the_warm_up() -> None:

@@ -128,3 +128,29 @@ def test_several_validations_of_an_epoch_do_not_use_patience_up(
     )
     train_fold(config, 0)
     assert len(pd.read_csv(RunFolder(config.run_dir).fold(0).metrics_csv)) == 3
+
+
+def first_rates(config: RunConfig) -> list[float]:
+    train_fold(config, 0)
+    metrics = pd.read_csv(RunFolder(config.run_dir).fold(0).metrics_csv)
+    assert metrics["val_auc"].notna().all()
+    return metrics["learning_rate"].round(9).tolist()
+
+
+@pytest.mark.parametrize("schedule", ["cosine", "onecycle", "step", "plateau", "constant"])
+def test_steps_and_epochs_are_two_names_of_one_length(
+    competition: Path, folds_csv: Path, schedule: str
+) -> None:
+    def rates(name: str, *length: str) -> list[float]:
+        run_dir = f"--run_dir={folds_csv.parents[1] / 'runs' / name}"
+        model = (f"--model.schedule={schedule}", "--model.warmup_epochs=1", run_dir)
+        config = tiny_config(competition, folds_csv, *model, *length)
+        return first_rates(config)
+
+    epochs = rates("epochs", "--trainer.max_epochs=3")  # of four steps
+    for most in ("null", "-1", "100"):
+        steps = rates(f"steps {most}", "--trainer.max_steps=12", f"--trainer.max_epochs={most}")
+        assert steps == epochs
+    # What is left after the last whole epoch is validated, too: see `first_rates`.
+    assert len(rates("part", "--trainer.max_steps=10", "--trainer.max_epochs=null")) == 3
+    assert len(rates("less than one", "--trainer.max_steps=2", "--trainer.max_epochs=null")) == 1

@@ -233,8 +233,16 @@ class MelanomaModule(pl.LightningModule):
                 "--trainer.max_epochs -1: the schedule of the learning rate needs an end. "
                 "Give --trainer.max_epochs or --trainer.max_steps."
             )
-        schedule = self.schedule.of(optimizer, int(total_steps), self.trainer.max_epochs or 1)
+        # Not the epochs that were asked for, which --trainer.max_steps may end early, or be without.
+        epochs = total_steps / self._steps_per_epoch()
+        schedule = self.schedule.of(optimizer, int(total_steps), epochs)
         return {"optimizer": optimizer, "lr_scheduler": schedule}  # type: ignore[return-value]
+
+    def _steps_per_epoch(self) -> float:
+        trainer = self.trainer
+        if math.isinf(trainer.num_training_batches):
+            trainer.fit_loop.setup_data()  # as Lightning does to count the steps
+        return max(1, math.ceil(trainer.num_training_batches / trainer.accumulate_grad_batches))
 
     def create_optimizer(self) -> torch.optim.Optimizer:
         """The optimiser alone, so that its settings can be checked before training.

@@ -51,13 +51,13 @@ class Schedule:
         if self.step_epochs < 1:
             raise ConfigError(f"--model.step_epochs {self.step_epochs}: must be at least 1.")
 
-    def of(self, optimizer: Optimizer, total_steps: int, epochs: int) -> dict[str, Any]:
+    def of(self, optimizer: Optimizer, total_steps: int, epochs: float) -> dict[str, Any]:
         """The schedule as Lightning takes it.
 
         Args:
             optimizer: Its groups keep their own rates as the highest.
             total_steps: Optimiser steps of the whole training.
-            epochs: Of the whole training.
+            epochs: Of the whole training; the last may be a part of one.
         """
         if self.name == "plateau":
             plateau = ReduceLROnPlateau(optimizer, mode="max", factor=0.1, patience=2)
@@ -75,7 +75,7 @@ class Schedule:
             "interval": "step",
         }
 
-    def _factor(self, total_steps: int, epochs: int) -> Callable[[int], float]:
+    def _factor(self, total_steps: int, epochs: float) -> Callable[[int], float]:
         warmup_steps = round(total_steps * min(1.0, self.warmup_epochs / epochs))
 
         def factor(step: int) -> float:
@@ -84,7 +84,8 @@ class Schedule:
             if self.name == "cosine":
                 return cosine((step - warmup_steps) / max(1, total_steps - warmup_steps))
             if self.name == "step":
-                return 0.1 ** (step * epochs // total_steps // self.step_epochs)
+                # Whole epochs, of which each ends at a whole step.
+                return 0.1 ** (int(step * epochs / total_steps + 1e-9) // self.step_epochs)
             return 1.0
 
         return factor

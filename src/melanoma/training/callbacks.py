@@ -121,6 +121,19 @@ class EpochTable(Callback):
         return int(sums[0]), float(sums[1])
 
 
+class LastValidation(Callback):
+    """Validates where `max_steps` ends a training within an epoch: Lightning would not."""
+
+    def on_train_batch_end(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, *step: Any
+    ) -> None:
+        """Bring the validation forward to the last step."""
+        loop = trainer.fit_loop.epoch_loop
+        if trainer.max_steps != -1 and trainer.global_step >= trainer.max_steps:
+            counts_on = trainer.check_val_every_n_epoch is None
+            trainer.val_check_batch = 1 + (loop.total_batch_idx if counts_on else loop.batch_idx)
+
+
 class PredictionTables(BasePredictionWriter):
     """Writes a CSV per network that predicts: the rows of its table with their predictions.
 
@@ -163,6 +176,6 @@ def _write_predictions(path: Path, rows: pd.DataFrame, by_row: "pd.Series[float]
 
 
 def _as_line(row: dict[str, float], max_epochs: int | None) -> str:
-    epoch = f"epoch {row['epoch'] + 1:.0f}" + (f"/{max_epochs}" if max_epochs else "")
+    epoch = f"epoch {row['epoch'] + 1:.0f}" + (f"/{max_epochs}" if (max_epochs or 0) > 0 else "")
     scores = "  ".join(f"{name} {row[name]:.4f}" for name in _ROUNDED if name in row)
     return f"{epoch}  {scores}"

@@ -19,7 +19,7 @@ from melanoma.run_folder import FoldFolder, RunFolder
 from melanoma.tables import FOLD, IMAGE_NAME, PATIENT_ID, TARGET, patients_as_written
 from melanoma.training.acceleration import device_of, precision_of, with_precision
 from melanoma.training.averaging import DeviceAveraging
-from melanoma.training.callbacks import EpochTable, PredictionTables
+from melanoma.training.callbacks import EpochTable, LastValidation, PredictionTables
 from melanoma.training.checkpoint_io import AtomicCheckpointIO, as_list, with_atomic_checkpoints
 from melanoma.training.config import RunConfig
 from melanoma.training.loggers import create_loggers
@@ -123,6 +123,7 @@ def _callbacks(
         MovedFolder(folder.path),
         StepSeeds(config.seed + fold),
         PlaceInEpoch(),
+        LastValidation(),
         table,
         PredictionTables([(folder.oof_csv, _rows_to_predict(data, fold))]),
         # Two, because Lightning's `save_last` saves only when the best one has changed.
