@@ -11,21 +11,19 @@ from melanoma.command_line import script
 from melanoma.folds.creation import create_folds
 from melanoma.folds.review import check_folds, compare_folds
 
-FOR_DUPLICATES = ("data_dir", "output", "duplicates", "external")
-
 
 @script
 def main(arguments: list[str]) -> int:
     options = parser().parse_args(arguments)
     judge = options.pop("check"), options.pop("compare"), options.pop("fold_column")
-    find_duplicates, prefer_suffix = options.pop("find_duplicates"), options.pop("prefer_suffix")
+    finds_duplicates, suffix = options.pop("find_duplicates"), options.pop("prefer_suffix")
     if any(judge[:2]):
         return _judge(options, *judge)
-    if find_duplicates:
-        from melanoma.images.duplicates import find_duplicates as find
+    if finds_duplicates:
+        from melanoma.images.duplicates import find_duplicates
 
-        given = {name: options[name] for name in FOR_DUPLICATES}
-        options.duplicates = find(**given, prefer_suffix=prefer_suffix)
+        given = {name: options[name] for name in ("data_dir", "output", "duplicates", "external")}
+        options.duplicates = find_duplicates(**given, prefer_suffix=suffix)
     print(create_folds(**options).as_text(), options.output, sep="\n")
     return 0
 
