@@ -16,6 +16,10 @@ from melanoma.locking import LOCKS, hold
 # The folder of all runs, each by its name.
 RUNS = Path("runs")
 
+# In done.json, of what a fold has predicted: the table, and the names and sizes of the photographs.
+TEST_SHA256 = "test_sha256"
+TEST_PHOTOGRAPHS = "test_photographs_sha256"
+
 # May differ when a run is taken up again: they say where things are and what is shown on the way,
 # not what comes out. The tables behind the paths are compared by their checksums.
 _FREE_SETTINGS = {
@@ -191,6 +195,26 @@ class RunFolder:
                 f"scripts/train_folds.py --config {self.config_yaml} "
                 f"--fold {','.join(map(str, missing))}."
             )
+
+    def check_one_test_set(self, folds: Iterable[int]) -> None:
+        """Check that folds have predicted the same test table and photographs, as done.json has it.
+
+        Raises:
+            RunError: Naming the folds that have not; their predictions must not be averaged.
+        """
+        done = {fold: read_object(self.fold(fold).done_json) for fold in folds}
+        for fingerprint in (TEST_SHA256, TEST_PHOTOGRAPHS):
+            of_value: dict[str, list[int]] = {}
+            for fold, content in done.items():
+                if fingerprint in content:
+                    of_value.setdefault(str(content[fingerprint]), []).append(fold)
+            if len(of_value) > 1:
+                groups = [f"fold {name_some(group)}" for group in of_value.values()]
+                raise RunError(
+                    f"{self.path}: {' and '.join(groups)} predicted different test sets (their "
+                    f"{fingerprint} in done.json differ). Predict all of them again with "
+                    f"scripts/predict_folds.py --run-dir {self.path} --overwrite."
+                )
 
     def read_config(self) -> dict[str, Any]:
         """The configuration the run was started with.

@@ -1,5 +1,6 @@
 import json
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +10,7 @@ import pytest
 import torch
 
 from finished_run import finished_run
+from melanoma.ensemble.submission import build_submission
 from melanoma.errors import ConfigError, ImageError, RunError, TableError
 from melanoma.files import sha256_of
 from melanoma.images import dataset
@@ -21,6 +23,7 @@ from melanoma.prediction.folds import predict_folds
 from melanoma.run_folder import RunFolder
 from melanoma.training.config import RunConfig
 from melanoma.training.fold import train_fold
+from melanoma.verification.runs import verify_run
 from tiny_run import tiny_config
 
 
@@ -79,7 +82,47 @@ def test_trained_folds_with_averaged_weights_are_predicted_to_the_bit(
     done = json.loads(run.fold(0).done_json.read_text())
     assert done["files"].pop("test.csv") == sha256_of(run.fold(0).test_csv)
     assert done.pop("test_sha256") == sha256_of(competition / "test.csv")
+    assert len(done.pop("test_photographs_sha256")) == 64
     assert done == before
+
+
+def another_table(folder: Path) -> None:
+    table = pd.read_csv(folder / "test.csv")
+    table.assign(further=1).to_csv(folder / "test.csv", index=False)
+
+
+def another_photograph(folder: Path) -> None:
+    path = next((folder / "jpeg/test").iterdir())
+    path.write_bytes(path.read_bytes() + bytes(9))
+
+
+@pytest.mark.parametrize("change", [another_table, another_photograph])
+def test_folds_that_predicted_other_test_sets_are_not_averaged(
+    competition: Path, folds_csv: Path, tmp_path: Path, change: Callable[[Path], None]
+) -> None:
+    config = tiny_config(competition, folds_csv, "--trainer.max_epochs=1")
+    run = RunFolder(config.run_dir)
+    for fold in (0, 1):
+        train_fold(config, fold)
+    run.take(config.resolved, {}, replaceable=False)
+
+    def differ() -> bool:
+        return any("different test sets" in str(found) for found in verify_run(run.path).findings)
+
+    predict_folds(run.path, overwrite=True)
+    build_submission([run.path])
+    assert not differ()
+    other = tmp_path / "other"
+    shutil.copytree(competition, other)
+    change(other)
+    predict_folds(run.path, data_dir=other, fold="0", overwrite=True)
+    message = r"fold 0 and fold 1 predicted different test sets .*Predict all of them again with"
+    with pytest.raises(RunError, match=message):
+        build_submission([run.path], overwrite=True)
+    assert differ()
+    predict_folds(run.path, overwrite=True)
+    build_submission([run.path], overwrite=True)
+    assert not differ()
 
 
 def test_each_photograph_is_decoded_once(run: RunFolder, monkeypatch: pytest.MonkeyPatch) -> None:

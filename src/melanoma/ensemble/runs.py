@@ -99,6 +99,7 @@ def read_run(
     test_files = _test_files(run, paths, data_dir) if with_test else []
     if not test_files:
         return Source(run.path, oof, files=tuple(oof_files), data_dir=data_dir)
+    run.check_one_test_set(fold.number for fold in folds)
     if form is None:
         wanted_by, wanted = str(test_files[0]), _first_names(test_files[0])
         remedy = (

@@ -17,7 +17,7 @@ from melanoma.kaggle import commands
 from melanoma.kaggle.outputs import take_run
 from melanoma.kaggle.session import Session, parse_session
 from melanoma.kaggle.steps import StepError, run_step
-from melanoma.run_folder import RunFolder
+from melanoma.run_folder import TEST_SHA256, RunFolder
 from melanoma.tables import FOLD, test_csv
 
 # What the blend and the end are left of the time, at most.
@@ -78,7 +78,7 @@ def predict(session: Session) -> str:
     run = take_run(session.sources, session.run_dir, session.data_dir, folds_csv, asked)
     sha256 = sha256_of(_test_table(session))
     is_another = any(
-        run.fold(fold).is_predicted and run.fold(fold).read_done().get("test_sha256") != sha256
+        run.fold(fold).is_predicted and run.fold(fold).read_done().get(TEST_SHA256) != sha256
         for fold in run.finished_folds()
     )
     command = commands.predict_command(session, overwrite=is_another)

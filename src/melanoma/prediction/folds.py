@@ -16,13 +16,14 @@ from melanoma.images.prediction_datamodule import (
 from melanoma.prediction.memory import peak_memory_text
 from melanoma.prediction.networks import load_ensemble
 from melanoma.prediction.one_pass import choose_batch_size, create_trainer, device_for, predict
-from melanoma.run_folder import FoldFolder, RunFolder
+from melanoma.run_folder import TEST_PHOTOGRAPHS, TEST_SHA256, FoldFolder, RunFolder
 from melanoma.run_locks import hold_folds
 from melanoma.tables import IMAGE_NAME, test_csv
 from melanoma.training.callbacks import PredictionTables
 from melanoma.training.config import RunConfig, parse_config
 from melanoma.training.inputs import fold_numbers
 from melanoma.training.noise import silence_known_noise
+from melanoma.training.record import hash_photographs
 
 
 @dataclass(frozen=True)
@@ -127,8 +128,10 @@ def _predict(
     seconds = time.monotonic() - started
     if not trainer.is_global_zero:
         return None
+    photographs = hash_photographs(paths)["names_and_sizes_sha256"]
+    made_from = {TEST_SHA256: sha256_of(test_csv(folder)), TEST_PHOTOGRAPHS: photographs}
     for number in folds:
-        _record(run.fold(number), test_csv(folder))
+        _record(run.fold(number), made_from)
     peak = peak_memory_text(device_for(trainer), data.num_workers)
     return FoldPredictions(folds, len(paths), config.model["views"], size, seconds, peak)
 
@@ -172,7 +175,7 @@ def _finished_folds(run: RunFolder, text: str) -> list[int]:
 def _without_predictions(run: RunFolder, folds: list[int], table: Path) -> list[int]:
     kept = [fold for fold in folds if run.fold(fold).is_predicted]
     sha256 = sha256_of(table)
-    others = [fold for fold in kept if run.fold(fold).read_done().get("test_sha256") != sha256]
+    others = [fold for fold in kept if run.fold(fold).read_done().get(TEST_SHA256) != sha256]
     if others:
         raise RunError(
             f"{run.path}: the test.csv of fold {name_some(others)} was predicted from another table "
@@ -187,7 +190,7 @@ def _without_predictions(run: RunFolder, folds: list[int], table: Path) -> list[
     return [fold for fold in folds if fold not in kept]
 
 
-def _record(folder: FoldFolder, table: Path) -> None:
+def _record(folder: FoldFolder, made_from: dict[str, str]) -> None:
     done = folder.read_done()
     files = {**done["files"], folder.test_csv.name: sha256_of(folder.test_csv)}
-    write_json(folder.done_json, {**done, "test_sha256": sha256_of(table), "files": files})
+    write_json(folder.done_json, {**done, **made_from, "files": files})

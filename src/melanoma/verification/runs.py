@@ -6,7 +6,7 @@ from typing import Any
 
 import pandas as pd
 
-from melanoma.errors import MelanomaError, name_bytes, name_some
+from melanoma.errors import MelanomaError, RunError, name_bytes, name_some
 from melanoma.files import find_leftovers, read_object, sha256_of
 from melanoma.folds.files import read_fold_column
 from melanoma.remote.opening import folder_if_there
@@ -78,6 +78,7 @@ def verify_run(run_dir: Path) -> Verification:
     findings = [
         *_verify_made_from(run, data, data_dir),
         *(finding for state in states for finding in state.findings),
+        *_verify_one_test_set(run),
         *verify_blend(run, data_dir),
     ]
     leftovers = [*find_leftovers(run.path)]
@@ -92,6 +93,14 @@ def _fold_numbers(run: RunFolder, data: dict[str, Any]) -> list[int]:
     except (KeyError, MelanomaError):  # the tables may be elsewhere by now
         return begun
     return sorted({*begun, *folds[folds >= 0].tolist()})
+
+
+def _verify_one_test_set(run: RunFolder) -> list[Finding]:
+    try:
+        run.check_one_test_set(run.finished_folds())
+    except RunError as error:
+        return [Finding.of_error(run.path, error)]
+    return []
 
 
 def _verify_made_from(run: RunFolder, data: dict[str, Any], data_dir: Path) -> list[Finding]:
