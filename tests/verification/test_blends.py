@@ -1,4 +1,5 @@
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -35,6 +36,20 @@ def test_every_output_is_compared_with_its_checksum(
     path.unlink()
     (found,) = problems(run, competition)
     assert found.startswith(f"{path}: missing, though submission.json names it. Run scripts/build")
+
+
+def test_a_copied_run_is_checked_by_its_own_files(
+    run: RunFolder, competition: Path, tmp_path: Path
+) -> None:
+    copy = RunFolder(tmp_path / "copy")
+    shutil.copytree(run.path, copy.path)
+    original = run.fold(0).test_csv
+    original.write_text(original.read_text().replace("0.5", "0.6"))
+    assert problems(copy, competition) == []
+    path = copy.fold(1).test_csv
+    path.write_text(path.read_text().replace("0.5", "0.6"))
+    (found,) = problems(copy, competition)
+    assert f"{path} changed after it was blended" in found
 
 
 def test_a_fold_that_changed_after_it_was_blended_is_named(

@@ -36,7 +36,19 @@ def verify_blend(run: RunFolder, data_dir: Path) -> list[Finding]:
         for output, sha256 in made.items()
         for finding in verify_file(output, sha256, path.name, _REBUILD)
     ]
-    changed = [p for p in map(Path, inputs) if p.is_file() and sha256_of(p) != inputs[str(p)]]
+    # Written as they were typed: those of this run are in this folder, wherever it is by now.
+    options = description.get("options")
+    given = options.get("run_dir") if isinstance(options, dict) else None
+    written_as = Path(str(given[0])) if isinstance(given, list) and len(given) == 1 else run.path
+    here = {
+        name: run.path / Path(name).relative_to(written_as)
+        for name in inputs
+        if Path(name).is_relative_to(written_as)
+    }
+    read = {here.get(name, Path(name)): sha256 for name, sha256 in inputs.items()}
+    changed = [
+        path for path, sha256 in read.items() if path.is_file() and sha256_of(path) != sha256
+    ]
     if changed:
         problem = f"{name_some(changed)} changed after it was blended"
         findings.append(Finding(run.submission_csv, problem, _REBUILD))
