@@ -192,6 +192,24 @@ CONTRADICTIONS = [
         (*CREATE, "--balance-on", "sex", "--scheme=grouped"),
         r"--balance-on: --scheme grouped",
     ),
+    *(
+        Case(
+            f"--trainer.{option}",
+            (*TRAIN, f"--trainer.{option}"),
+            rf"--trainer\.{option.replace('=', ' ')}: {why}\. Leave it out",
+        )
+        for option, why in [
+            ("limit_train_batches=0", "nothing would be trained"),
+            ("limit_predict_batches=1", "every image has to be predicted"),
+            ("overfit_batches=2", "it validates on what it learns"),
+            ("barebones=true", "there would be no best checkpoint"),
+        ]
+    ),
+    Case(
+        "no epoch that is validated",
+        (*TRAIN, "--trainer.max_epochs=1", "--trainer.check_val_every_n_epoch=2"),
+        r"--trainer\.check_val_every_n_epoch 2: none of 1 epochs .*Give at most 1, or more",
+    ),
     Case(
         "no checkpoints",
         (*TRAIN, "--trainer.enable_checkpointing=false"),

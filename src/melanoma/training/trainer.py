@@ -37,6 +37,8 @@ from melanoma.training.xla import (
 
 MONITORED = "val_auc"
 
+_AT_LEAST_ONE = ("max_epochs", "max_steps", "accumulate_grad_batches", "check_val_every_n_epoch")
+
 
 def create_trainer(
     config: RunConfig, fold: int, data: MelanomaDataModule, deadline: float | None = None
@@ -82,9 +84,11 @@ def check_trainer(config: RunConfig) -> None:
     Raises:
         ConfigError: With Lightning's reason, or because nothing would be trained.
     """
-    for name in ("max_epochs", "max_steps", "accumulate_grad_batches", "check_val_every_n_epoch"):
+    for name in _AT_LEAST_ONE:
         if config.trainer.get(name) == 0:
             raise ConfigError(f"--trainer.{name} 0: must be at least 1.")
+    if not config.trainer.get("fast_dev_run"):
+        _check_whole(config.trainer)
     if config.trainer.get("max_epochs") == -1 and config.trainer.get("max_steps", -1) == -1:
         raise ConfigError(
             "--trainer.max_epochs -1: the schedule of the learning rate needs an end. "
@@ -101,6 +105,38 @@ def check_trainer(config: RunConfig) -> None:
         raise ConfigError(
             f"{given or '--trainer'}: {error} Change that option, or leave it out."
         ) from error
+
+
+def _check_whole(options: dict[str, Any]) -> None:
+    """Check that the best checkpoint, and a prediction of every image, come out at the end."""
+    predicted = options.get("limit_predict_batches")
+    for name, is_refused, why in (
+        (
+            "limit_train_batches",
+            options.get("limit_train_batches") == 0,
+            "nothing would be trained",
+        ),
+        # One batch (1) is not all of them (1.0).
+        (
+            "limit_predict_batches",
+            predicted is not None and not (isinstance(predicted, float) and predicted == 1),
+            "every image has to be predicted",
+        ),
+        ("overfit_batches", bool(options.get("overfit_batches")), "it validates on what it learns"),
+        ("barebones", bool(options.get("barebones")), "there would be no best checkpoint"),
+    ):
+        if is_refused:
+            raise ConfigError(
+                f"--trainer.{name} {str(options[name]).lower()}: {why}. Leave it out; for a trial "
+                "without files use --trainer.fast_dev_run true."
+            )
+    every, epochs = options.get("check_val_every_n_epoch"), options.get("max_epochs") or -1
+    if options.get("max_steps", -1) == -1 and every is not None and 0 < epochs < every:
+        raise ConfigError(
+            f"--trainer.check_val_every_n_epoch {every}: none of {epochs} epochs would be validated, "
+            "and the best checkpoint is chosen by the validation AUC. "
+            f"Give at most {epochs}, or more --trainer.max_epochs."
+        )
 
 
 def _harmless_device(options: dict[str, Any]) -> dict[str, Any]:
