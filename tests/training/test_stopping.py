@@ -1,6 +1,7 @@
 import math
 import time
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pandas as pd
@@ -154,3 +155,19 @@ def test_steps_and_epochs_are_two_names_of_one_length(
     # What is left after the last whole epoch is validated, too: see `first_rates`.
     assert len(rates("part", "--trainer.max_steps=10", "--trainer.max_epochs=null")) == 3
     assert len(rates("less than one", "--trainer.max_steps=2", "--trainer.max_epochs=null")) == 1
+
+
+@pytest.mark.parametrize(
+    ("aucs", "kept"),
+    [([0.5, 0.7, 0.6], 0.7), ([math.nan, 0.4], 0.4), ([0.4, math.nan], 0.4), ([math.nan], None)],
+)
+def test_the_best_validation_of_an_epoch_is_kept(aucs: list[float], kept: float | None) -> None:
+    table = EpochTable(Path("metrics.csv"), "fold 0")
+    for auc in aucs:
+        metrics = {"val_auc": torch.tensor(auc, dtype=torch.float64)}
+        table.on_validation_end(
+            SimpleNamespace(sanity_checking=False, callback_metrics=metrics),  # type: ignore[arg-type]
+            None,  # type: ignore[arg-type]
+        )
+    found = table.state_dict()["scores"]["val_auc"]
+    assert math.isnan(found) if kept is None else found == kept

@@ -81,7 +81,8 @@ class EpochTable(Callback):
         found = {
             n: float(trainer.callback_metrics[n]) for n in names if n in trainer.callback_metrics
         }
-        if not found.get("val_auc", math.nan) <= self._scores.get("val_auc", -math.inf):
+        best = self._scores.get("val_auc", math.nan)
+        if math.isnan(best) or found.get("val_auc", math.nan) > best:
             self._scores = found
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
