@@ -1,8 +1,9 @@
 """The tables of a run, each row with its photograph."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
@@ -54,6 +55,25 @@ class Sources:
     def paths(self) -> list[Path]:
         """All photographs, table after table."""
         return [Path(path) for table in self for path in table[PATH]]
+
+
+def sources_of(settings: Mapping[str, Any]) -> Sources:
+    """The tables and photographs that the settings of a data module stand for.
+
+    Args:
+        settings: Its arguments by name, the competition folder one of this machine.
+
+    Raises:
+        TableError, ImageError: As `read_sources`.
+    """
+    external = settings["external_csv"]
+    return read_sources(
+        Path(settings["data_dir"]),
+        Path(settings["folds_csv"]),
+        settings["fold_column"],
+        Path(external) if external else None,
+        settings["prefer_suffix"],
+    )
 
 
 def read_sources(

@@ -238,7 +238,7 @@ class MelanomaModule(pl.LightningModule):
         schedule = self.schedule.of(optimizer, int(total_steps), epochs)
         return {"optimizer": optimizer, "lr_scheduler": schedule}  # type: ignore[return-value]
 
-    def _steps_per_epoch(self) -> float:
+    def _steps_per_epoch(self) -> int:
         trainer = self.trainer
         if math.isinf(trainer.num_training_batches):
             trainer.fit_loop.setup_data()  # as Lightning does to count the steps

@@ -19,6 +19,11 @@ from melanoma.tables import IMAGE_NAME, PREDICTION
 _ROUNDED = ("train_loss", "val_loss", "val_auc")
 
 
+def loss_of(outputs: Tensor | Mapping[str, Any] | None) -> Tensor | None:
+    """The loss of a step, shape (), in what Lightning passes on of it; None if it was skipped."""
+    return outputs["loss"] if isinstance(outputs, Mapping) else outputs
+
+
 class EpochTable(Callback):
     """Writes `metrics.csv`, a row per epoch, and prints the same as a line.
 
@@ -66,7 +71,7 @@ class EpochTable(Callback):
         batch_idx: int,
     ) -> None:
         """Add the loss of a batch; no step waits for it."""
-        loss = outputs["loss"] if isinstance(outputs, Mapping) else outputs
+        loss = loss_of(outputs)
         if loss is not None:
             n = len(batch[INDEX])
             # Lightning has divided it for the accumulation.

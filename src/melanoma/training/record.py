@@ -18,7 +18,7 @@ import torch
 import melanoma
 from melanoma.children import run_child
 from melanoma.files import read_object, sha256_of, write_json
-from melanoma.images.sources import read_sources
+from melanoma.images.sources import sources_of
 from melanoma.remote.photographs import status_reader
 from melanoma.run_folder import RunFolder, binding_settings
 from melanoma.tables import sample_submission_csv, test_csv
@@ -104,18 +104,14 @@ def hash_photographs(paths: Sequence[Path]) -> dict[str, Any]:
 
 
 def _ingredients(run: RunFolder, config: RunConfig) -> dict[str, Any]:
-    data = config.data
-    external = Path(data["external_csv"]) if data["external_csv"] else None
-    folder = Path(data["data_dir"])
-    tables_of = folder, Path(data["folds_csv"]), data["fold_column"], external
-    sources = read_sources(*tables_of, data["prefer_suffix"])
+    folder = Path(config.data["data_dir"])
     tables = json.loads(run.tables_json.read_text(encoding="utf-8"))
     further = [path for path in (test_csv(folder), sample_submission_csv(folder)) if path.is_file()]
     return {
         "seed": config.seed,
         "config_sha256": _sha256([json.dumps(binding_settings(run.read_config()))]),
         "tables": tables | {path.name: sha256_of(path) for path in further},
-        "photographs": hash_photographs(sources.paths),
+        "photographs": hash_photographs(sources_of(config.data).paths),
     }
 
 

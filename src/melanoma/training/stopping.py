@@ -18,7 +18,7 @@ from torch import Tensor
 from melanoma.errors import RunError, name_some
 from melanoma.images.dataset import DrawSampler
 from melanoma.tables import IMAGE_NAME
-from melanoma.training.callbacks import EpochTable
+from melanoma.training.callbacks import EpochTable, loss_of
 
 # Several devices have to agree on stopping, which costs a message; one alone asks its clock.
 _AGREE_EVERY_STEPS = 20
@@ -108,9 +108,7 @@ class StopInTime(Callback):
 
         The last checkpoint is of the epoch before.
         """
-        asked = trainer.strategy.reduce_boolean_decision(self._was_asked, all=False)
-        if asked:
-            self._stop(trainer, "asked to end")
+        self._stop_if_asked(trainer)
         now = time.monotonic()
         fits = True  # as far as can be known before one has ended
         if self._epoch_started is not None:
@@ -145,6 +143,9 @@ class StopInTime(Callback):
 
     def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Stop before the predictions if asked to; the last checkpoint is of the whole training."""
+        self._stop_if_asked(trainer)
+
+    def _stop_if_asked(self, trainer: pl.Trainer) -> None:
         if trainer.strategy.reduce_boolean_decision(self._was_asked, all=False):
             self._stop(trainer, "asked to end")
 
@@ -212,7 +213,7 @@ class FiniteLoss(Callback):
         Raises:
             RunError: See `check`.
         """
-        loss = outputs["loss"] if isinstance(outputs, Mapping) else outputs
+        loss = loss_of(outputs)
         if loss is None:
             return
         if self._step is None or self._first_bad is None:

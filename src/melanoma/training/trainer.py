@@ -37,8 +37,6 @@ from melanoma.training.xla import (
 
 MONITORED = "val_auc"
 
-_AT_LEAST_ONE = ("max_epochs", "max_steps", "accumulate_grad_batches", "check_val_every_n_epoch")
-
 
 def create_trainer(
     config: RunConfig, fold: int, data: MelanomaDataModule, deadline: float | None = None
@@ -84,7 +82,7 @@ def check_trainer(config: RunConfig) -> None:
     Raises:
         ConfigError: With Lightning's reason, or because nothing would be trained.
     """
-    for name in _AT_LEAST_ONE:
+    for name in ("max_epochs", "max_steps", "accumulate_grad_batches", "check_val_every_n_epoch"):
         if config.trainer.get(name) == 0:
             raise ConfigError(f"--trainer.{name} 0: must be at least 1.")
     if not config.trainer.get("fast_dev_run"):

@@ -40,12 +40,10 @@ def verify_blend(run: RunFolder, data_dir: Path) -> list[Finding]:
     options = description.get("options")
     given = options.get("run_dir") if isinstance(options, dict) else None
     written_as = Path(str(given[0])) if isinstance(given, list) and len(given) == 1 else run.path
-    here = {
-        name: run.path / Path(name).relative_to(written_as)
-        for name in inputs
-        if Path(name).is_relative_to(written_as)
+    read = {
+        run.path / path.relative_to(written_as) if path.is_relative_to(written_as) else path: sha256
+        for path, sha256 in ((Path(name), sha256) for name, sha256 in inputs.items())
     }
-    read = {here.get(name, Path(name)): sha256 for name, sha256 in inputs.items()}
     changed = [
         path for path, sha256 in read.items() if path.is_file() and sha256_of(path) != sha256
     ]

@@ -8,7 +8,7 @@ from typing import Any
 
 from melanoma.errors import RunError, name_some
 from melanoma.files import remove_file, write_text
-from melanoma.images.sources import read_sources
+from melanoma.images.sources import sources_of
 from melanoma.locking import LOCKS
 from melanoma.run_tables import TRAIN, hash_tables
 from melanoma.training.cluster import probe
@@ -97,13 +97,7 @@ def _behind_address(config: RunConfig, hashes: Mapping[str, str]) -> dict[str, A
 
 
 def _some_photographs(config: RunConfig) -> dict[Path, int]:
-    data = config.data
-    external = Path(data["external_csv"]) if data["external_csv"] else None
-    sources = read_sources(
-        *(Path(data["data_dir"]), Path(data["folds_csv"]), data["fold_column"], external),
-        data["prefer_suffix"],
-    )
-    paths = [*sources.paths]
+    paths = sources_of(config.data).paths
     some = paths[:: max(1, len(paths) // _N_PHOTOGRAPHS)]
     return {path.absolute(): path.stat().st_size for path in some}
 
