@@ -4,6 +4,8 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import lightning.pytorch as pl
+import numpy as np
 import pandas as pd
 import pytest
 import torch
@@ -86,10 +88,45 @@ def test_memory_that_is_not_enough_says_what_to_change(
         train_fold(config, 0)
 
 
+class Validations(pl.Callback):
+    """Notes the AUC of every validation, by epoch."""
+
+    def __init__(self) -> None:
+        self.aucs: list[tuple[int, float]] = []
+
+    def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        if not trainer.sanity_checking:
+            auc = float(trainer.callback_metrics["val_auc"])
+            self.aucs.append((trainer.current_epoch, auc))
+
+
+@pytest.mark.parametrize("interval", ["1", "1.0", "2", "0.5", "3"])
 def test_the_best_checkpoint_is_the_best_of_all_validations(
+    competition: Path, folds_csv: Path, monkeypatch: pytest.MonkeyPatch, interval: str
+) -> None:
+    # Scores that rise and fall, the best of them within an epoch.
+    scores = iter([0.5, *np.random.default_rng(0).permutation(np.linspace(0.3, 0.9, 32))])
+    monkeypatch.setattr("melanoma.models.module.auc", lambda *_: float(next(scores)))
+    options = (f"--trainer.val_check_interval={interval}", "--trainer.max_epochs=4")
+    config = tiny_config(competition, folds_csv, *options, "--trainer.num_sanity_val_steps=0")
+    seen = Validations()
+    config.trainer["callbacks"] = [seen]
+    result = train_fold(config, 0)
+    assert result is not None
+    epoch, best = max(seen.aucs, key=lambda one: one[1])
+    folder = RunFolder(config.run_dir).fold(0)
+    assert result.best_epoch == epoch + 1
+    metrics = pd.read_csv(folder.metrics_csv)
+    assert metrics["val_auc"].max() == round(best, 6)
+    assert int(metrics["val_auc"].argmax()) == epoch
+    content = torch.load(folder.last_checkpoint, weights_only=True)
+    kept = [float(s["best_model_score"]) for k, s in content["callbacks"].items() if "val_auc" in k]
+    assert kept == [pytest.approx(best)]
+
+
+def test_the_score_of_the_best_checkpoint_is_the_highest_in_the_table(
     competition: Path, folds_csv: Path
 ) -> None:
-    # As learnt in great steps, its score rises and falls within an epoch.
     options = ("--trainer.val_check_interval=1", "--trainer.max_epochs=4")
     config = tiny_config(competition, folds_csv, *options, "--model.learning_rate=0.1")
     result = train_fold(config, 0)

@@ -168,6 +168,9 @@ def _callbacks(
             mode="max",
             # The averaged weights get into a checkpoint only if it is a whole one.
             save_weights_only=ema_decay is None,
+            # After each validation: left to itself, Lightning takes one of each batch (an interval of
+            # 1) for one an epoch (1.0), and judges the last alone.
+            save_on_train_epoch_end=False,
             enable_version_counter=False,
         ),
     ]
@@ -203,6 +206,7 @@ def _top_checkpoints(folder: FoldFolder, top_k: int) -> ModelCheckpoint:
         monitor=MONITORED,
         mode="max",
         save_top_k=top_k,
+        save_on_train_epoch_end=False,  # as the best
         # An epoch that is trained again, after a failure, replaces what it left.
         enable_version_counter=False,
     )
