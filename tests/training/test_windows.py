@@ -155,3 +155,19 @@ def test_every_window_leads_to_the_same_bytes(
             wrong.append(f"{window}: {type(error).__name__}")
     assert wrong == []
     assert len(tried) >= 10
+
+
+def test_a_stop_says_where_it_is(
+    competition: Path, folds_csv: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for hook, call, place in [
+        ("on_train_batch_start", 5, "in epoch 2"),
+        ("on_train_epoch_end", 0, "in epoch 2"),
+        ("on_train_epoch_end", 1, "after its training"),
+    ]:
+        run_dir = folds_csv.parents[1] / "runs" / f"{hook} {call}"
+        config = tiny_config(competition, folds_csv, *PLAIN, f"--run_dir={run_dir}")
+        config.trainer["callbacks"] = [Recorder(hook, call, ask_to_end)]
+        with pytest.raises(TrainingStopped):
+            train_fold(config, 0)
+        assert f"fold 0 stops {place}: asked to end; the same" in capsys.readouterr().out

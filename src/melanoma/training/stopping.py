@@ -143,16 +143,16 @@ class StopInTime(Callback):
 
     def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Stop before the predictions if asked to; the last checkpoint is of the whole training."""
-        self._stop_if_asked(trainer)
+        self._stop_if_asked(trainer, "after its training")
 
-    def _stop_if_asked(self, trainer: pl.Trainer) -> None:
+    def _stop_if_asked(self, trainer: pl.Trainer, where: str = "") -> None:
         if trainer.strategy.reduce_boolean_decision(self._was_asked, all=False):
-            self._stop(trainer, "asked to end")
+            self._stop(trainer, "asked to end", where)
 
-    def _stop(self, trainer: pl.Trainer, reason: str) -> None:
+    def _stop(self, trainer: pl.Trainer, reason: str, where: str = "") -> None:
         if trainer.is_global_zero:
             print(
-                f"{self.title} stops in epoch {trainer.current_epoch + 1}: {reason}; "
+                f"{self.title} stops {where or f'in epoch {trainer.current_epoch + 1}'}: {reason}; "
                 "the same command goes on from there",
                 flush=True,
             )
