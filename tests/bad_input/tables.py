@@ -235,6 +235,15 @@ FOLD_FILES = [
     Case(
         "no folder of folds", (*TRAIN, "--data.folds_csv=away/f.csv"), r"away/f\.csv: no such file"
     ),
+    Case(
+        "the fold file leaks",
+        TRAIN,
+        rf"{FOLDS}, fold: a leak: fold 0 .*TRAIN_P00.*create_folds\.py, .*--allow-leaks",
+        both(
+            is_gone(FOLDS_CSV.with_suffix(".json")),
+            table(FOLDS_CSV, lambda rows: rows.assign(fold=[str(k // 3 % 2) for k in rows.index])),
+        ),
+    ),
     Case("the fold file is empty", TRAIN, rf"{FOLDS}: the file is empty\. Down", holds(FOLDS_CSV)),
     Case(
         "the fold file is cut",

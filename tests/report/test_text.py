@@ -1,5 +1,7 @@
 from pathlib import Path
 
+import pandas as pd
+
 from melanoma.report.reading import read_material
 from melanoma.report.text import closing_table, report_text
 from whole_run import whole_run
@@ -24,3 +26,19 @@ def test_training_ends_with_a_line_per_fold_and_one_of_all(
     assert [line.split()[0] for line in lines[:4]] == ["fold", "0", "1", "all"]
     assert lines[3].split()[1:4] == ["40", "10", "10"]
     assert "1.0000 to 1.0000" in lines[4]
+
+
+def test_training_on_folds_that_leak_ends_with_a_line_that_says_so(
+    competition: Path, folds_csv: Path
+) -> None:
+    run = whole_run(competition, folds_csv)
+    assert "leak" not in closing_table(read_material([run]))
+    for table in (competition / "train.csv", *run.glob("fold_*/oof.csv")):
+        rows = pd.read_csv(table, dtype=str).assign(patient_id="P")
+        rows.to_csv(table, index=False)
+    folds_csv.with_suffix(".json").unlink()
+    assert (
+        closing_table(read_material([run]))
+        .splitlines()[-1]
+        .startswith("warning: leak: 1 patients are in two folds")
+    )

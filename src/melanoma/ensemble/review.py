@@ -16,6 +16,8 @@ from melanoma.metrics import spearman_matrix
 from melanoma.metrics.checks import Floats
 from melanoma.tables import IMAGE_NAME
 
+_LEAK = "leak"
+
 
 @dataclass
 class Review:
@@ -49,6 +51,11 @@ class Review:
             "shifts": [asdict(shift) for shift in self.shifts],
             "correlation_with_previous": self.correlation,
         }
+
+
+def is_leak(warning: str) -> bool:
+    """Whether a warning of a review is that patients are on both sides of a split."""
+    return warning.startswith(_LEAK)
 
 
 def review_runs(predictions: Predictions) -> Review:
@@ -88,7 +95,7 @@ def _warn_of_leaks(predictions: Predictions) -> list[str]:
     split = int((table.groupby("patient")["fold"].nunique() > 1).sum())
     if split:
         warnings.append(
-            f"leak: {split} patients are in two folds, so that all scores here are flattered. Make "
+            f"{_LEAK}: {split} patients are in two folds, so that all scores here are flattered. Make "
             "folds with scripts/create_folds.py."
         )
     if predictions.test_names is not None:

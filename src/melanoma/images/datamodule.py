@@ -8,11 +8,15 @@ import lightning.pytorch as pl
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
+import torch
+from torch import Tensor
 from torch.utils.data import DataLoader
 
 from melanoma.diagnoses import CLASSES, UNKNOWN, diagnosis_classes
 from melanoma.errors import ConfigError, name_some
 from melanoma.folds.files import EXCLUDED
+from melanoma.folds.leaks import leaking_patients
+from melanoma.identifiers import TRAINED_ON, hash_forms, normal_form
 from melanoma.images.cache import PixelCache, fill_cache, open_cache
 from melanoma.images.dataset import Batch, MelanomaDataset
 from melanoma.images.reading import check_images
@@ -21,7 +25,7 @@ from melanoma.images.transforms import Augmentation, AugmentationName
 from melanoma.images.workers import create_loader, default_workers
 from melanoma.metadata import MetadataStatistics
 from melanoma.remote.opening import DEFAULT_SIZE, local_folder
-from melanoma.tables import DIAGNOSIS, FOLD, TARGET, train_csv
+from melanoma.tables import DIAGNOSIS, FOLD, IMAGE_NAME, TARGET, train_csv
 
 Stage = Literal["train", "val", "test"]
 Sampling = Literal["uniform", "balanced"]
@@ -161,6 +165,21 @@ class MelanomaDataModule(pl.LightningDataModule):
     def dataset(self, stage: Stage) -> MelanomaDataset:
         """The photographs of a stage, by row of its table."""
         return self._datasets[stage]
+
+    @cached_property
+    def leaking_patients(self) -> dict[int, list[str]]:
+        """By fold, the patients whom it validates and is trained on; none where folds are sound."""
+        return leaking_patients(self._sources.train, self._sources.external)
+
+    @cached_property
+    def trained_on(self) -> Tensor:
+        """The images of the training stage, as `hash_forms` numbers them, sorted: int64, shape (n,)."""
+        forms = normal_form(self._tables["train"][IMAGE_NAME])
+        return torch.from_numpy(np.sort(hash_forms(forms)))
+
+    def state_dict(self) -> dict[str, Tensor]:
+        """What every checkpoint keeps: which images were trained on, for whoever starts from it."""
+        return {TRAINED_ON: self.trained_on}
 
     @property
     def has_test_set(self) -> bool:

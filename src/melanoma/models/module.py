@@ -29,7 +29,12 @@ from melanoma.models.schedules import Schedule, ScheduleName
 from melanoma.models.targets import class_probabilities, create_target, smooth
 from melanoma.models.tracing import run_traced
 from melanoma.models.views import Views, symmetric_views
-from melanoma.models.weights import LoadReport, load_weights
+from melanoma.models.weights import (
+    PRETRAINED_ON,
+    LoadReport,
+    images_of_checkpoint,
+    load_weights,
+)
 
 _EPOCH_AUC = "epoch_auc"  # in checkpoints
 
@@ -137,6 +142,8 @@ class MelanomaModule(pl.LightningModule):
         self.network.set_layout(channels_last is not False)
         self.fused_optimizer = False
         self.capturable_optimizer = False
+        # Images that the weights of a file were trained on, where it says.
+        self._pretrained_on: Tensor | None = None
         self._outputs: list[Outputs] = []
         # The best so far of the epoch that runs, for the schedule `plateau`.
         self._epoch_auc: float | None = None
@@ -150,8 +157,11 @@ class MelanomaModule(pl.LightningModule):
         Raises:
             ConfigError: If they cannot be had, or are another network's.
         """
-        backbone = self.network.backbone
-        return load_weights(backbone, self.hparams["weights"], self.hparams["backbone"])
+        backbone, weights = self.network.backbone, self.hparams["weights"]
+        report = load_weights(backbone, weights, self.hparams["backbone"])
+        seen = None if weights in ("none", "imagenet") else images_of_checkpoint(weights)
+        self._pretrained_on = None if seen is None else torch.from_numpy(seen)
+        return report
 
     def compile_network(self) -> None:
         """Have torch.compile make the network's kernels, anew for each size of a batch."""
@@ -262,12 +272,15 @@ class MelanomaModule(pl.LightningModule):
         )
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Keep the best AUC of an epoch that has not ended."""
+        """Keep the best AUC of an epoch that has not ended, and what the first weights have seen."""
         checkpoint[_EPOCH_AUC] = self._epoch_auc
+        if self._pretrained_on is not None:
+            checkpoint[PRETRAINED_ON] = self._pretrained_on
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Let the optimiser go on the way this device does it, not the one that saved its state."""
         self._epoch_auc = checkpoint.get(_EPOCH_AUC)
+        self._pretrained_on = checkpoint.get(PRETRAINED_ON)
         own = {"fused": self.fused_optimizer, "capturable": self.capturable_optimizer}
         for state in checkpoint.get("optimizer_states", []):
             for group in state["param_groups"]:

@@ -10,16 +10,22 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
 import torch
 from safetensors.torch import load_file
 from timm.models import model_entrypoint
 from torch import Tensor
 
 from melanoma.errors import ConfigError, name_some, suggest
+from melanoma.identifiers import TRAINED_ON
 from melanoma.models.backbones import EFFICIENTNET_PYTORCH, Backbone, create_backbone
 from melanoma.models.published import imagenet_state
 
 SUFFIXES = (".safetensors", ".pth", ".pt", ".bin", ".ckpt", ".tar")
+
+# In a checkpoint: the images that the weights which its module began with were trained on.
+PRETRAINED_ON = "pretrained_on"
 
 State = dict[str, Tensor]
 
@@ -102,6 +108,34 @@ def load_weights(backbone: Backbone, weights: str, backbone_name: str) -> LoadRe
     fitting, report = _fit(backbone, state, weights)
     backbone.network.load_state_dict(fitting, strict=False)
     return report
+
+
+def images_of_checkpoint(weights: str) -> npt.NDArray[np.int64] | None:
+    """Which images a checkpoint was trained on, those of the weights it began with included.
+
+    Args:
+        weights: The path of a file.
+
+    Returns:
+        Shape (n,), each once, sorted, as `melanoma.identifiers.hash_forms` numbers them; None where it
+        does not say, or cannot be read, which `check_weights` refuses.
+    """
+    path = Path(weights).expanduser()
+    try:
+        content = {} if path.suffix == ".safetensors" else _load_tensors(path)
+    except Exception:  # of a dozen kinds
+        return None
+    if not isinstance(content, Mapping):
+        return None
+    parts = [part[TRAINED_ON] for part in content.values() if _is_told(part, TRAINED_ON)]
+    if not parts:
+        return None
+    before = [content[PRETRAINED_ON]] if _is_told(content, PRETRAINED_ON) else []
+    return np.unique(torch.cat([*parts, *before]).numpy())
+
+
+def _is_told(part: Any, name: str) -> bool:
+    return isinstance(part, Mapping) and isinstance(part.get(name), Tensor)
 
 
 def _fit(backbone: Backbone, state: State, source: str) -> tuple[State, LoadReport]:

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Sequence
 
 import pandas as pd
 
+from melanoma.ensemble.review import is_leak
 from melanoma.errors import name_some
 from melanoma.report.costs import FoldCost, fold_costs
 from melanoma.report.groups import Group
@@ -35,7 +36,7 @@ def find(material: Material, groups: Sequence[Group], pairs: pd.DataFrame | None
 
 
 def _section_of(warning: str) -> str:
-    return "folds" if warning.startswith("leak") else "scores"
+    return "folds" if is_leak(warning) else "scores"
 
 
 def _of_folds(material: Material) -> Iterator[Finding]:

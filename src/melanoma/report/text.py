@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 
+from melanoma.ensemble.review import is_leak
 from melanoma.ensemble.table import table_as_text
 from melanoma.ensemble.text import wrap
 from melanoma.report.findings import find
@@ -48,4 +49,6 @@ def closing_table(material: Material) -> str:
     whole += [f"{100 * float(targets.mean()):.2f} %", f"{row.pooled_auc:.4f}"]
     whole += [""] * (len(folds.head) - len(whole))
     table = Table(folds.caption, folds.head, [*folds.rows, whole]).as_text()
-    return f"{table}\n95 % interval of the pooled AUC: {row.low:.4f} to {row.high:.4f}"
+    leaks = [line for line in material.review.warnings if is_leak(line)]
+    interval = f"95 % interval of the pooled AUC: {row.low:.4f} to {row.high:.4f}"
+    return "\n".join([table, interval, *(f"warning: {line}" for line in leaks)])

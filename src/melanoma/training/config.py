@@ -31,7 +31,7 @@ _OF_THE_RUN |= {"with_diagnoses", "with_metadata"}
 
 # What one call is asked to do, as opposed to what the run is: not part of config.yaml.
 _CALL_OPTIONS = ["config", "fold", "overwrite", "find_lr", "find_batch_size", "parallel_folds"]
-_CALL_OPTIONS += ["time_budget", "deadline", "disk_budget", *OPTIONS]
+_CALL_OPTIONS += ["allow_leaks", "time_budget", "deadline", "disk_budget", *OPTIONS]
 
 
 @dataclass(frozen=True)
@@ -44,6 +44,7 @@ class RunConfig:
         seed: Of the network's first weights, the order and the augmentation.
         resume: Whether an interrupted fold goes on from its last checkpoint.
         overwrite: Whether finished folds are repeated.
+        allow_leaks: Whether folds are trained that validate patients whom they are trained on.
         early_stopping_patience: Epochs without a better AUC after which a fold stops; None for no
             early stopping.
         top_k: How many of the best checkpoints are kept.
@@ -67,6 +68,7 @@ class RunConfig:
     seed: int
     resume: bool
     overwrite: bool
+    allow_leaks: bool
     early_stopping_patience: int | None
     top_k: int
     logger: str
@@ -129,6 +131,11 @@ def config_parser() -> ArgumentParser:
         "--resume", type=bool, default=True, help="go on with an interrupted fold where it stopped"
     )
     parser.add_argument("--overwrite", action="store_true", help="repeat folds that are finished")
+    parser.add_argument(
+        "--allow_leaks",
+        action="store_true",
+        help="train with folds that have a patient on both sides, which flatters the score",
+    )
     parser.add_argument(
         "--early_stopping_patience",
         type=int | None,
@@ -204,6 +211,7 @@ def parse_config(arguments: list[str]) -> RunConfig:
         seed=parsed.seed,
         resume=parsed.resume,
         overwrite=parsed.overwrite,
+        allow_leaks=parsed.allow_leaks,
         early_stopping_patience=parsed.early_stopping_patience,
         top_k=parsed.top_k,
         logger=parsed.logger,

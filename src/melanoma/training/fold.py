@@ -156,6 +156,7 @@ def _done(result: FoldResult, data: MelanomaDataModule, folder: FoldFolder) -> d
         "fold": result.fold,
         "auc": result.auc,
         "best_epoch": result.best_epoch,
+        "leaking_patients": len(data.leaking_patients[data.fold]),
         "seconds": round(result.seconds, 1),
         "predict_seconds": round(result.predict_seconds, 3),
         **{name: sha256_of(path) for name, path in inputs.items()},

@@ -6,6 +6,8 @@ from pathlib import Path
 
 from melanoma.errors import ConfigError, name_some
 from melanoma.folds.files import read_folds
+from melanoma.images.datamodule import MelanomaDataModule
+from melanoma.locking import is_first_process
 from melanoma.models.backbones import check_backbone, check_image_size
 from melanoma.models.weights import check_weights
 from melanoma.run_tables import hash_tables, tables_made_from
@@ -26,22 +28,45 @@ def check_inputs(config: RunConfig, asked: Sequence[int]) -> None:
         config: Of the run.
         asked: The folds that are to be trained.
 
+    Prints what flatters a score but was asked for, or what cannot be known.
+
     Raises:
         MelanomaError: Naming what cannot be used.
     """
     check_backbone(config.model["backbone"])  # before the photographs, which take longer
+    unknown = None
     if config.model["weights"] not in ("none", "imagenet"):
         tables = hash_tables(tables_of(config))
-        check_warm_start(config.model["weights"], config.data, tables, asked)
+        unknown = check_warm_start(config.model["weights"], config.data, tables, asked)
     data = config.data_module(asked[0])
     data.prepare_data()
     data.setup()
+    leaks = _leaks(data, asked)
+    if leaks and not config.allow_leaks:
+        raise ConfigError(
+            f"{leaks} Make folds with scripts/create_folds.py, or train with them all the same with "
+            "--allow-leaks."
+        )
     module = config.module(data)
     module.create_optimizer()
     check_image_size(module.network.backbone, data.image_size)
     check_weights(config.model["weights"], config.model["backbone"])
     check_trainer(
         replace(config, trainer={**config.trainer, **_HARMLESS}) if is_elsewhere(config) else config
+    )
+    for line in filter(None, (leaks, unknown)):
+        if is_first_process():
+            print(f"warning: {line}", flush=True)
+
+
+def _leaks(data: MelanomaDataModule, asked: Sequence[int]) -> str:
+    found = {fold: data.leaking_patients[fold] for fold in asked if data.leaking_patients[fold]}
+    if not found:
+        return ""
+    patients = sorted(set().union(*found.values()))
+    return (
+        f"{data.folds_csv}, {data.fold_column}: a leak: fold {name_some(found)} validates patients "
+        f"that it is trained on ({name_some(patients)}), which flatters the score."
     )
 
 
