@@ -29,7 +29,6 @@ from melanoma.folds.creation import create_folds
 from melanoma.images.datamodule import MelanomaDataModule
 from melanoma.images.dataset import Batch
 from melanoma.models.module import MelanomaModule
-from melanoma.training.acceleration import accelerate
 from melanoma.training.config import RunConfig, parse_config
 from melanoma.training.noise import silence_known_noise
 from melanoma.training.trainer import create_trainer
@@ -124,13 +123,12 @@ def _measure_ours(settings: dict[str, Any]) -> dict[str, Any]:
     watch = Stopwatch()
     config.trainer["callbacks"] = [watch]
     trainer = create_trainer(config, 0, data)
-    how = accelerate(module, trainer, data, config)
     trainer.fit(module, datamodule=data)
     n_images = sum(len(data.table(stage)) for stage in ("train", "val"))
     return {
         "rate": watch.rate(n_images),
         "ceiling": _ceiling(module.to(trainer.strategy.root_device), trainer, data, settings),
-        "how": f"{trainer.precision}, {how}",
+        "how": f"{trainer.precision}, {module.acceleration}",
     }
 
 

@@ -5,8 +5,8 @@ import torch
 from lightning.pytorch.accelerators import CUDAAccelerator, XLAAccelerator
 
 from melanoma.errors import ConfigError
+from melanoma.models.acceleration import ACCELERATORS
 from melanoma.training import accelerators
-from melanoma.training.acceleration import ACCELERATORS
 from melanoma.training.accelerators import check_accelerator, check_switches, found_devices
 
 

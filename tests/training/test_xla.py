@@ -10,9 +10,11 @@ import pandas as pd
 import pytest
 from lightning.pytorch.strategies import SingleDeviceStrategy
 
-from melanoma.training import acceleration, fold
-from melanoma.training.acceleration import accelerate, with_precision
+from melanoma.images.datamodule import MelanomaDataModule
+from melanoma.models import acceleration
+from melanoma.training import precision
 from melanoma.training.fold import train_fold
+from melanoma.training.precision import with_precision
 from melanoma.training.trainer import check_trainer, create_trainer
 from melanoma.training.xla import leave_one_host_topology
 from tiny_run import tiny_config
@@ -49,9 +51,9 @@ def test_bfloat16_on_a_tpu_is_torch_xlas_own(monkeypatch: pytest.MonkeyPatch) ->
     class Stands:
         """In place of what needs torch_xla."""
 
-    monkeypatch.setattr(acceleration, "XLAMixedPrecision", Stands)
-    for precision in ("bf16-mixed", None):
-        options = with_precision({"accelerator": "tpu", "precision": precision})
+    monkeypatch.setattr(precision, "XLAMixedPrecision", Stands)
+    for asked in ("bf16-mixed", None):
+        options = with_precision({"accelerator": "tpu", "precision": asked})
         assert options["precision"] is None
         assert [type(plugin) for plugin in options["plugins"]] == [Stands]
     options = with_precision({"accelerator": "tpu", "precision": "32-true", "devices": 1})
@@ -67,7 +69,9 @@ def test_a_tpu_gets_batches_of_one_size_and_counts_steps_itself(
     module = config.module(data)
     made = create_trainer(config, 0, data)
     monkeypatch.setattr(acceleration, "device_of", lambda _: "tpu")
-    accelerate(module, made, data, config)
+    made.datamodule = data  # type: ignore[attr-defined]
+    module.trainer = made
+    module.setup("fit")
     assert data.fill_batches
     assert module.create_optimizer().param_groups[0]["capturable"]
 
@@ -80,7 +84,6 @@ def test_what_several_cores_are_sent_can_be_sent(competition: Path, folds_csv: P
     data.setup()
     module = config.module(data)
     made = create_trainer(config, 0, data)
-    accelerate(module, made, data, config)
     there, _, _ = pickle.loads(pickle.dumps((made, module, data)))  # noqa: S301
     assert isinstance(there.strategy, SingleDeviceStrategy)
 
@@ -88,16 +91,14 @@ def test_what_several_cores_are_sent_can_be_sent(competition: Path, folds_csv: P
 def test_filled_up_batches_change_no_prediction(
     competition: Path, folds_csv: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def fill(module: Any, trainer: Any, data: Any, config: Any) -> Any:
-        chosen = accelerate(module, trainer, data, config)
-        data.fill_batches = True
-        return chosen
-
     plain = tiny_config(competition, folds_csv, "--trainer.max_epochs=1")
     train_fold(plain, 0)
     run_dir = f"--run_dir={plain.run_dir}_filled"
     filled = tiny_config(competition, folds_csv, "--trainer.max_epochs=1", run_dir)
-    monkeypatch.setattr(fold, "accelerate", fill)
+    # Set by the module when it knows its device, and kept here.
+    monkeypatch.setattr(
+        MelanomaDataModule, "fill_batches", property(lambda _: True, lambda *_: None), raising=False
+    )
     train_fold(filled, 0)
     ours, theirs = (pd.read_csv(run.run_dir / "fold_0" / "oof.csv") for run in (plain, filled))
     assert len(ours) % 4  # the last batch was filled up

@@ -1,6 +1,7 @@
 """Photographs as tensors: their order and their random changes are decided by the seed alone."""
 
 import hashlib
+import operator
 import os
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -88,14 +89,28 @@ class MelanomaDataset(Dataset[Batch]):
     def __len__(self) -> int:
         return len(self.paths)
 
-    def __getitem__(self, draw: Draw) -> Batch:
+    def __getitem__(self, draw: Draw | int) -> Batch:
         """The photograph of a draw, without the batch dimension.
 
+        Args:
+            draw: Of our own samplers; or a row, as of a plain sampler of torch's, whose augmentation is
+                then that of the first epoch. Rows below zero count from the end.
+
         Raises:
+            IndexError: If there is no such row.
             ImageError: If the file cannot be decoded.
             RemoteError: If it is not here and cannot be fetched.
         """
+        draw = self._draw(draw)
         return self._item(draw, self._pixels(draw.row))
+
+    def _draw(self, draw: Draw | int) -> Draw:
+        if isinstance(draw, Draw):
+            return draw
+        row = operator.index(draw)
+        if not -len(self) <= row < len(self):
+            raise IndexError(f"row {row}: there are {len(self)} photographs.")
+        return Draw(0, row % len(self))
 
     def _item(self, draw: Draw, pixels: Pixels) -> Batch:
         if self.augmentation:
@@ -111,13 +126,14 @@ class MelanomaDataset(Dataset[Batch]):
             item["metadata"] = self.metadata[draw.row]
         return item
 
-    def __getitems__(self, draws: Sequence[Draw]) -> list[Batch]:
+    def __getitems__(self, draws: Sequence[Draw] | Sequence[int]) -> list[Batch]:
         """Those of several draws, as torch asks for a batch; what has to be fetched, together."""
         if not self.is_remote:
             return [self[draw] for draw in draws]
         with ThreadPoolExecutor(_FETCHED_TOGETHER) as pool:
-            rows = [draw.row for draw in draws]
-            return [self._item(*pair) for pair in zip(draws, pool.map(self._pixels, rows))]
+            known = [self._draw(draw) for draw in draws]
+            pixels = pool.map(self._pixels, [draw.row for draw in known])
+            return [self._item(*pair) for pair in zip(known, pixels)]
 
     def _pixels(self, row: int) -> Pixels:
         if self.cache is None:

@@ -11,9 +11,12 @@ from torch import Tensor
 from torch.optim.lr_scheduler import ReduceLROnPlateau
 
 from melanoma.errors import ConfigError
+from melanoma.images.datamodule import MelanomaDataModule
 from melanoma.images.dataset import Batch
 from melanoma.metadata import MetadataStatistics
 from melanoma.metrics import auc
+from melanoma.models.acceleration import Acceleration, choose_acceleration
+from melanoma.models.averaging import DeviceAveraging
 from melanoma.models.backbones import (
     Pooling,
     create_backbone,
@@ -140,14 +143,54 @@ class MelanomaModule(pl.LightningModule):
             body, self.target.n_outputs, dropout, n_metadata, metadata_sizes
         )
         self.network.set_layout(channels_last is not False)
-        self.fused_optimizer = False
-        self.capturable_optimizer = False
+        # How the steps of a fit run, known when it is set up.
+        self.acceleration: Acceleration | None = None
+        # Whether weights have been loaded, which those to start from must not take the place of.
+        self._is_loaded = False
+        self.register_load_state_dict_post_hook(_note_load)  # type: ignore[no-untyped-call]
         # Images that the weights of a file were trained on, where it says.
         self._pretrained_on: Tensor | None = None
         self._outputs: list[Outputs] = []
         # The best so far of the epoch that runs, for the schedule `plateau`.
         self._epoch_auc: float | None = None
         self.epoch_log_odds: dict[int, float] = {}
+
+    def setup(self, stage: str) -> None:
+        """Prepare for training: how its steps run on this device.
+
+        Raises:
+            ConfigError: If compiling is asked for and there is no compiler.
+        """
+        if stage != "fit":
+            return
+        datamodule = getattr(self.trainer, "datamodule", None)
+        data = datamodule if isinstance(datamodule, MelanomaDataModule) else None
+        self.acceleration = self.acceleration_on(self.trainer, data)
+        self.network.set_layout(self.acceleration.channels_last)
+        if self.acceleration.compiled:
+            self.compile_network()
+        if data is not None:
+            data.fill_batches = self.acceleration.fills_batches
+
+    def configure_callbacks(self) -> list[pl.Callback]:
+        """The averaging of weights, where it is asked for."""
+        decay = self.hparams["ema_decay"]
+        return [] if decay is None else [DeviceAveraging(decay=decay)]
+
+    def acceleration_on(
+        self, trainer: pl.Trainer, data: MelanomaDataModule | None = None
+    ) -> Acceleration:
+        """How the steps of a fit will run.
+
+        Args:
+            trainer: Knows the device.
+            data: That is trained on, set up; None where it is not known: then compiling does not pay.
+
+        Raises:
+            ConfigError: If compiling is asked for and there is no compiler.
+        """
+        n_images = len(data.dataset("train")) * max(1, trainer.max_epochs or 1) if data else 0
+        return choose_acceleration(self.hparams, self.network, trainer, n_images)
 
     def load_pretrained_weights(self) -> LoadReport:
         """Load the weights that training starts from; nothing to do from scratch.
@@ -161,6 +204,7 @@ class MelanomaModule(pl.LightningModule):
         report = load_weights(backbone, weights, self.hparams["backbone"])
         seen = None if weights in ("none", "imagenet") else images_of_checkpoint(weights)
         self._pretrained_on = None if seen is None else torch.from_numpy(seen)
+        self._is_loaded = True
         return report
 
     def compile_network(self) -> None:
@@ -235,7 +279,18 @@ class MelanomaModule(pl.LightningModule):
         return {INDEX: batch["index"], "prediction": torch.stack(probabilities).mean(dim=0)}
 
     def configure_optimizers(self) -> OptimizerLRScheduler:
-        """The optimiser by name, and its schedule."""
+        """The optimiser by name, and its schedule; before it, the weights that training starts from.
+
+        They are not loaded where training goes on from a checkpoint, or any have been loaded before.
+
+        Raises:
+            ConfigError: If weights cannot be had or are another network's, or the schedule has no end.
+        """
+        # Not in `setup`, where it is not known yet whether a checkpoint follows.
+        if not self._is_loaded:
+            report = self.load_pretrained_weights()
+            if report.loaded and self.trainer.is_global_zero:
+                print(report.as_text(), flush=True)
         optimizer = self.create_optimizer()
         total_steps = self.trainer.estimated_stepping_batches
         if math.isinf(total_steps):
@@ -267,8 +322,8 @@ class MelanomaModule(pl.LightningModule):
             self.learning_rate,
             self.hparams["weight_decay"],
             self.hparams["layer_decay"],
-            self.fused_optimizer,
-            self.capturable_optimizer,
+            self._is_fused,
+            self._is_capturable,
         )
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
@@ -281,10 +336,19 @@ class MelanomaModule(pl.LightningModule):
         """Let the optimiser go on the way this device does it, not the one that saved its state."""
         self._epoch_auc = checkpoint.get(_EPOCH_AUC)
         self._pretrained_on = checkpoint.get(PRETRAINED_ON)
-        own = {"fused": self.fused_optimizer, "capturable": self.capturable_optimizer}
+        own = {"fused": self._is_fused, "capturable": self._is_capturable}
         for state in checkpoint.get("optimizer_states", []):
             for group in state["param_groups"]:
                 group.update({name: on for name, on in own.items() if name in group})
+
+    @property
+    def _is_fused(self) -> bool:
+        return self.acceleration is not None and self.acceleration.fused
+
+    @property
+    def _is_capturable(self) -> bool:
+        # Else its step count stays on the processor, and its factors are sent at every step.
+        return self.acceleration is not None and self.acceleration.device == "tpu"
 
     def _probability(self, pixels: Tensor, metadata: Tensor | None) -> Tensor:
         run_traced(pixels.device)
@@ -326,6 +390,10 @@ class MelanomaModule(pl.LightningModule):
             self._epoch_auc = max(score, self._epoch_auc or 0.0)
         self.log(f"{stage}_loss", loss)
         self.log(f"{stage}_auc", torch.tensor(score), prog_bar=True)
+
+
+def _note_load(module: MelanomaModule, _: object) -> None:
+    module._is_loaded = True
 
 
 def _n_metadata(metadata: bool, statistics: dict[str, Any] | None) -> int:

@@ -9,6 +9,7 @@ from lightning.fabric.utilities.exceptions import MisconfigurationException
 
 from melanoma.errors import ConfigError, RunError
 from melanoma.images.prediction_datamodule import PredictionDataModule
+from melanoma.models.acceleration import device_of
 from melanoma.models.fold_ensemble import FoldEnsemble
 from melanoma.models.module import MelanomaModule
 from melanoma.prediction.memory import (
@@ -17,10 +18,10 @@ from melanoma.prediction.memory import (
     free_bytes,
     wanted_batch_size,
 )
-from melanoma.training.acceleration import device_of, with_precision
 from melanoma.training.accelerators import check_accelerator
 from melanoma.training.callbacks import PredictionTables
 from melanoma.training.config import RunConfig
+from melanoma.training.precision import with_precision
 from melanoma.training.xla import leave_one_host_topology
 
 # What prediction shares with training, on one machine; all else about its Trainer is decided here.

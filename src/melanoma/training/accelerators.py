@@ -19,7 +19,7 @@ from lightning.pytorch.accelerators import Accelerator, CUDAAccelerator, XLAAcce
 
 from melanoma.errors import ConfigError
 from melanoma.images.workers import available_cores
-from melanoma.training.acceleration import ACCELERATORS, Device, device_of
+from melanoma.models.acceleration import ACCELERATORS, Device, device_of
 
 _TITLES: dict[Device, str] = {"tpu": "TPU core", "mps": "Apple GPU", "cuda": "GPU"}
 # What starts this program on several machines, and tells each of the others.

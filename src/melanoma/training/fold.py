@@ -12,10 +12,10 @@ from melanoma.errors import ConfigError
 from melanoma.files import sha256_of, write_json, writing_explained
 from melanoma.images.datamodule import MelanomaDataModule
 from melanoma.metrics import auc
+from melanoma.models.acceleration import Acceleration
 from melanoma.models.module import MelanomaModule
 from melanoma.run_folder import FoldFolder, RunFolder
 from melanoma.tables import OOF_COLUMNS, PREDICTION, TARGET, train_csv
-from melanoma.training.acceleration import Acceleration, accelerate
 from melanoma.training.config import RunConfig
 from melanoma.training.memory import memory_explained
 from melanoma.training.noise import silence_known_noise
@@ -67,12 +67,7 @@ def train_fold(config: RunConfig, fold: int) -> FoldResult | None:
     module = config.module(data)
     trainer = create_trainer(config, fold, data, config.deadline)
     resume_from = _checkpoint_to_resume(folder) if config.resume else None
-    acceleration = accelerate(module, trainer, data, config)
-    _print_start(trainer, config, data, acceleration, resume_from)
-    if resume_from is None:
-        report = module.load_pretrained_weights()
-        if trainer.is_global_zero and report.loaded:
-            print(report.as_text(), flush=True)
+    _print_start(trainer, config, data, module.acceleration_on(trainer, data), resume_from)
     # Loggers write as they like: checkpoints and tables have messages of their own.
     with (
         memory_explained(config),

@@ -7,7 +7,7 @@ from lightning.pytorch.accelerators import MPSAccelerator, XLAAccelerator
 
 from melanoma.errors import ConfigError
 from melanoma.images.workers import available_cores
-from melanoma.training.acceleration import device_of
+from melanoma.models.acceleration import device_of
 from melanoma.training.config import RunConfig
 from melanoma.training.processes import WHOLE_MACHINE, Share
 

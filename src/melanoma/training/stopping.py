@@ -12,7 +12,7 @@ from typing import Any
 
 import lightning.pytorch as pl
 import torch
-from lightning.pytorch.callbacks import Callback, ModelCheckpoint
+from lightning.pytorch.callbacks import Callback, Checkpoint, ModelCheckpoint
 from torch import Tensor
 
 from melanoma.errors import RunError, name_some
@@ -62,7 +62,20 @@ class StepCheckpoint(ModelCheckpoint):
             super().on_train_batch_end(trainer, pl_module, *step)
 
 
-class StopInTime(Callback):
+class AfterOthers(Callback):
+    """Comes after the callbacks of the module, such as the averaging of weights, too."""
+
+    def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
+        """Go behind all others but the checkpoints, which Lightning puts last."""
+        listed: list[Callback] = trainer.callbacks  # type: ignore[attr-defined]
+        others = [callback for callback in listed if callback is not self]
+        saves = [isinstance(callback, Checkpoint) for callback in others]
+        place = saves.index(True) if any(saves) else len(others)
+        # A new list: Lightning is going through this one.
+        trainer.callbacks = [*others[:place], self, *others[place:]]  # type: ignore[attr-defined]
+
+
+class StopInTime(AfterOthers):
     """Ends the training before a moment, or when the process is asked to end, with a checkpoint.
 
     After each epoch it stops if the next one would not end in time, judged by the longest so far.
@@ -184,7 +197,7 @@ class PatientStop(Callback):
             trainer.should_stop = True
 
 
-class FiniteLoss(Callback):
+class FiniteLoss(AfterOthers):
     """Stops a training whose loss is no number any more, before a checkpoint is made of it.
 
     The first such step is kept on the device and looked at now and then: no step waits for it.

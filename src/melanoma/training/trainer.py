@@ -15,10 +15,9 @@ from lightning.pytorch.callbacks import (
 
 from melanoma.errors import ConfigError
 from melanoma.images.datamodule import MelanomaDataModule
+from melanoma.models.acceleration import device_of
 from melanoma.run_folder import FoldFolder, RunFolder
 from melanoma.tables import FOLD, IMAGE_NAME, PATIENT_ID, TARGET, patients_as_written
-from melanoma.training.acceleration import device_of, precision_of, with_precision
-from melanoma.training.averaging import DeviceAveraging
 from melanoma.training.callbacks import EpochTable, LastValidation, PredictionTables
 from melanoma.training.checkpoint_io import AtomicCheckpointIO, as_list, with_atomic_checkpoints
 from melanoma.training.config import RunConfig
@@ -27,6 +26,7 @@ from melanoma.training.moved import MovedFolder
 from melanoma.training.noise import silence_known_noise
 from melanoma.training.peers import OneDisk
 from melanoma.training.photographs import ValidationPhotographs
+from melanoma.training.precision import precision_of, with_precision
 from melanoma.training.seeds import PlaceInEpoch, StepSeeds
 from melanoma.training.stopping import FiniteLoss, PatientStop, StepCheckpoint, StopInTime
 from melanoma.training.xla import (
@@ -58,7 +58,8 @@ def create_trainer(
         *as_list(options.get("callbacks")),
         *([LearningRateMonitor("epoch")] if options["logger"] else []),
         *_callbacks(config, fold, folder, data),
-        # After the averaging of weights, before the checkpoints, which Lightning puts last.
+        # They put themselves behind the module's own, such as the averaging of weights, and before the
+        # checkpoints, which Lightning puts last.
         FiniteLoss(folder.last_checkpoint, f"fold {fold}"),
         StopInTime(folder.last_checkpoint, deadline, f"fold {fold}"),
     ]
@@ -151,7 +152,6 @@ def _harmless_device(options: dict[str, Any]) -> dict[str, Any]:
 def _callbacks(
     config: RunConfig, fold: int, folder: FoldFolder, data: MelanomaDataModule
 ) -> list[Callback]:
-    ema_decay = config.model["ema_decay"]
     table = EpochTable(folder.metrics_csv, f"fold {fold}")
     callbacks: list[Callback] = [
         MovedFolder(folder.path),
@@ -167,7 +167,7 @@ def _callbacks(
             monitor=MONITORED,
             mode="max",
             # The averaged weights get into a checkpoint only if it is a whole one.
-            save_weights_only=ema_decay is None,
+            save_weights_only=config.model["ema_decay"] is None,
             # After each validation: left to itself, Lightning takes one of each batch (an interval of
             # 1) for one an epoch (1.0), and judges the last alone.
             save_on_train_epoch_end=False,
@@ -180,8 +180,6 @@ def _callbacks(
     callbacks.append(_last_checkpoints(folder))
     if config.checkpoint_every_n_steps is not None:
         callbacks.append(_last_checkpoints(folder, config.checkpoint_every_n_steps))
-    if ema_decay is not None:
-        callbacks.append(DeviceAveraging(decay=ema_decay))
     if config.photographs:
         pictures = folder.path / "photographs"
         callbacks.append(

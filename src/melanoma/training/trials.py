@@ -10,11 +10,12 @@ from lightning.pytorch.tuner.tuning import Tuner
 from melanoma.errors import ConfigError, RunError
 from melanoma.files import write_atomically
 from melanoma.images.datamodule import MelanomaDataModule
+from melanoma.models.acceleration import device_of
 from melanoma.models.module import MelanomaModule
-from melanoma.training.acceleration import device_of, with_precision
 from melanoma.training.accelerators import check_accelerator
 from melanoma.training.config import RunConfig
 from melanoma.training.noise import silence_known_noise
+from melanoma.training.precision import with_precision
 
 _STEPS = 100
 _LOWEST, _HIGHEST = 1e-6, 0.3
@@ -46,7 +47,6 @@ def find_learning_rate(config: RunConfig, fold: int, n_steps: int = _STEPS) -> F
 
     mpl.use("Agg")
     tuner, data, module = _prepare(config, fold, max_epochs=n_steps + 1, callbacks=None)
-    module.load_pretrained_weights()
     finder = tuner.lr_find(
         module, datamodule=data, min_lr=_LOWEST, max_lr=_HIGHEST, num_training=n_steps
     )

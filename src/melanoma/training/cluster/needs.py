@@ -9,7 +9,7 @@ import torch
 
 from melanoma.errors import ConfigError
 from melanoma.images.workers import available_cores
-from melanoma.training.acceleration import device_of
+from melanoma.models.acceleration import device_of
 from melanoma.training.config import RunConfig
 from melanoma.training.processes import Share
 from melanoma.training.shares import THREADS, n_threads_within

@@ -7,8 +7,7 @@ import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from melanoma.errors import ConfigError
-from melanoma.training import acceleration
-from melanoma.training.acceleration import Acceleration, accelerate, choose_precision, device_of
+from melanoma.models.acceleration import ACCELERATORS, Acceleration, device_of
 from melanoma.training.fold import train_fold
 from melanoma.training.trainer import create_trainer
 from tiny_run import tiny_config
@@ -18,19 +17,19 @@ def chosen(competition: Path, folds_csv: Path, *more: str) -> Acceleration:
     config = tiny_config(competition, folds_csv, *more)
     data = config.data_module(0)
     data.setup()
-    return accelerate(config.module(data), create_trainer(config, 0, data), data, config)
+    return config.module(data).acceleration_on(create_trainer(config, 0, data), data)
 
 
 def test_a_processor_gets_what_helps_there(competition: Path, folds_csv: Path) -> None:
     found = chosen(competition, folds_csv)
-    assert found == Acceleration(channels_last=True, compiled=False, fused=True)
+    assert found == Acceleration("cpu", channels_last=True, compiled=False, fused=True)
     assert str(found) == "channels last, fused"
 
 
 def test_each_choice_has_a_switch(competition: Path, folds_csv: Path) -> None:
     switches = ["--model.channels_last=false", "--model.fused_optimizer=false"]
     found = chosen(competition, folds_csv, *switches, "--model.torch_compile=true")
-    assert found == Acceleration(channels_last=False, compiled=True, fused=False)
+    assert found == Acceleration("cpu", channels_last=False, compiled=True, fused=False)
 
 
 def test_clipped_gradients_of_mixed_precision_need_a_plain_optimizer(
@@ -58,22 +57,6 @@ def test_compiling_is_chosen_where_it_pays(
         chosen(competition, folds_csv, "--model.torch_compile=true")
 
 
-def test_precision_follows_the_device(
-    competition: Path, folds_csv: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    assert choose_precision("tpu") == "bf16-mixed"
-    for capability, precision in [((8, 0), "bf16-mixed"), ((7, 5), "16-mixed")]:
-        monkeypatch.setattr(torch.cuda, "get_device_capability", lambda c=capability: c)
-        assert choose_precision("cuda") == precision
-    for has_bf16, precision in [(True, "bf16-mixed"), (False, "32-true")]:
-        monkeypatch.setattr(acceleration, "_processor_multiplies_bf16", lambda h=has_bf16: h)
-        assert choose_precision("cpu") == precision
-        config = tiny_config(competition, folds_csv, "--trainer.precision=null")
-        data = config.data_module(0)
-        data.setup()
-        assert create_trainer(config, 0, data).precision == precision
-
-
 @pytest.mark.parametrize(
     ("accelerator", "available", "device"),
     [
@@ -90,7 +73,7 @@ def test_precision_follows_the_device(
 def test_the_device_is_what_lightning_would_take(
     accelerator: str, available: set[str], device: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for name, kind in acceleration.ACCELERATORS.items():
+    for name, kind in ACCELERATORS.items():
         there = name in available or name == "cpu"
         monkeypatch.setattr(kind, "is_available", staticmethod(lambda there=there: there))
     assert device_of(accelerator) == device

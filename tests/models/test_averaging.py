@@ -5,8 +5,8 @@ import pytest
 import torch
 from lightning.pytorch.callbacks import EMAWeightAveraging
 
-from melanoma.training import trainer
-from melanoma.training.averaging import DeviceAveraging
+from melanoma.models import module
+from melanoma.models.averaging import DeviceAveraging
 from melanoma.training.fold import train_fold
 from tiny_run import tiny_config
 
@@ -28,7 +28,7 @@ def test_the_average_is_lightnings(
 ) -> None:
     kept = []
     for kind in (EMAWeightAveraging, _Looks):
-        monkeypatch.setattr(trainer, "DeviceAveraging", kind)
+        monkeypatch.setattr(module, "DeviceAveraging", kind)
         run_dir = f"--run_dir={competition.parent / kind.__name__}"
         config = tiny_config(competition, folds_csv, "--model.ema_decay=0.9", run_dir)
         train_fold(config, 0)
