@@ -1,4 +1,5 @@
 import io
+import os
 from pathlib import Path
 
 import numpy as np
@@ -91,6 +92,29 @@ def test_a_copy_knows_its_origin(tmp_path: Path) -> None:
     assert result.origin == read_origin(made.target)
     assert result.origin is not None
     assert result.origin.source_bytes == made.source.stat().st_size
+
+
+@pytest.mark.parametrize("has_old_time", [False, True])
+def test_a_photograph_that_was_replaced_by_as_many_bytes_is_copied_again(
+    tmp_path: Path, has_old_time: bool
+) -> None:
+    made = job(tmp_path)
+    first = make_copy(made, SETTINGS)
+    assert first.origin is not None
+    content = made.source.read_bytes()
+    half = len(content) // 2
+    other = content[:half] + bytes([content[half] ^ 1]) + content[half + 1 :]
+    status = made.source.stat()
+    made.source.write_bytes(other)
+    if has_old_time:
+        os.utime(made.source, ns=(status.st_atime_ns, status.st_mtime_ns))
+    second = make_copy(made, SETTINGS)
+    assert second.is_new
+    assert second.origin is not None
+    assert second.origin.source_sha256 != first.origin.source_sha256
+    # The same content, put there again, is the same photograph.
+    made.source.write_bytes(other)
+    assert not make_copy(made, SETTINGS).is_new
 
 
 def test_a_finished_copy_is_left_as_it_is(tmp_path: Path) -> None:

@@ -17,7 +17,8 @@ from melanoma.tables import INDEX_COLUMNS
 class Place:
     """A folder behind an address, and what was asked of it.
 
-    asked: How often each path was read; failures: how often each is still to fail.
+    asked: How often each path was read; failures: how often each is still to fail; pages: what is
+    still to come in place of each, as if all were well.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -26,6 +27,7 @@ class Place:
         self.asked: Counter[str] = Counter()
         self.failures: Counter[str] = Counter()
         self.refused: set[str] = set()
+        self.pages: dict[str, list[bytes]] = {}
 
     @property
     def photographs_asked(self) -> int:
@@ -57,6 +59,13 @@ class _Handler(SimpleHTTPRequestHandler):
         if self.place.failures[self.path] > 0:
             self.place.failures[self.path] -= 1
             self.send_error(503)
+            return
+        if self.place.pages.get(self.path):
+            page = self.place.pages[self.path].pop()
+            self.send_response(200)
+            self.send_header("Content-Length", str(len(page)))
+            self.end_headers()
+            self.wfile.write(page)
             return
         super().do_GET()
 

@@ -110,6 +110,22 @@ def test_a_photograph_that_changed_is_fetched_again_after_the_table(
     assert kept == len(content) + copies[2].stat().st_size
 
 
+def test_one_that_was_replaced_by_as_many_bytes_is_fetched_again(
+    competition: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = competition / "jpeg" / "train" / "TRAIN_000.jpg"
+    copy = find_images(opened(competition, cache).folder, "train", ["TRAIN_000"])[0]
+    read_image(copy, 16)
+    before = path.read_bytes()
+    path.write_bytes(before[::-1])
+    os.utime(path, (1, 1))
+    find_images(opened(competition, cache).folder, "train", ["TRAIN_000"])
+    assert copy.read_bytes() == before  # listed a moment ago
+    monkeypatch.setattr("melanoma.remote.mirror._RELISTED_S", -1)
+    find_images(opened(competition, cache).folder, "train", ["TRAIN_000"])
+    assert not copy.exists()
+
+
 def test_a_smaller_size_removes_what_is_too_much(competition: Path, cache: Path) -> None:
     mirror = opened(competition, cache)
     for copy in find_images(mirror.folder, "train", names(competition)):

@@ -3,7 +3,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from melanoma.errors import RemoteError
@@ -35,6 +35,29 @@ def test_one_that_went_says_so(web: Place, cache: Path) -> None:
     (web.folder / "jpeg" / "train" / "TRAIN_000.jpg").unlink()
     with pytest.raises(RemoteError, match=r"TRAIN_000\.jpg: is not there \(any more\)"):
         read_image(path, 16)
+
+
+@given(
+    pages=st.lists(st.sampled_from([b"", b"<html>busy</html>", b"\xff\xd8\xff\xd9"]), max_size=6)
+)
+@settings(max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_a_page_in_place_of_a_photograph_is_never_kept(
+    web: Place, cache: Path, pages: list[bytes]
+) -> None:
+    folder = local_folder(web.address)
+    path = find_images(folder, "train", ["TRAIN_000"])[0]
+    path.unlink(missing_ok=True)
+    right = (web.folder / "jpeg/train/TRAIN_000.jpg").read_bytes()
+    web.pages["/jpeg/train/TRAIN_000.jpg"] = list(pages)
+    for _ in range(len(pages) // 4):
+        with pytest.raises(
+            RemoteError, match=rf"{web.address}/jpeg/train/TRAIN_000\.jpg: \d+ bytes"
+        ):
+            read_image(path, 16)
+        assert not path.exists()
+    read_image(path, 16)
+    assert path.read_bytes() == right
+    assert int((folder / "kept_bytes").read_text()) >= len(right)
 
 
 def test_the_status_is_known_without_fetching(web: Place, cache: Path) -> None:

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from PIL import Image
 
-from melanoma.files import write_bytes
+from melanoma.files import sha256_of, write_bytes
 from melanoma.images.decoding import UNREADABLE, Decoded, decode, defect_of, open_header, squeeze
 from melanoma.images.hashing import HASH_PIXELS, perceptual_hash, to_hex
 from melanoma.images.reading import ends_whole
@@ -40,6 +40,7 @@ class Origin:
         width: Of the photograph, upright, in pixels.
         height: Likewise.
         phash: Perceptual hash of the photograph, 64 hexadecimal digits.
+        source_sha256: Of the photograph's file; None in copies of earlier versions.
     """
 
     settings: CopySettings
@@ -47,6 +48,7 @@ class Origin:
     width: int
     height: int
     phash: str
+    source_sha256: str | None = None
 
 
 class CopyJob(NamedTuple):
@@ -77,15 +79,14 @@ def make_copy(job: CopyJob, settings: CopySettings) -> CopyResult:
     """Make the copy of a photograph, unless a finished one is there.
 
     A copy is finished if its header says that it was made with these settings from a photograph of
-    as many bytes, and if it is whole.
+    as many bytes, which has not changed since or still has the same content, and if it is whole.
 
     Raises:
         MelanomaError: If the copy cannot be written.
     """
     try:
-        source_bytes = job.source.stat().st_size
         origin = read_origin(job.target)
-        if origin and (origin.settings, origin.source_bytes) == (settings, source_bytes):
+        if origin and origin.settings == settings and _is_of(origin, job):
             return CopyResult(origin, job.target.stat().st_size)
         origin, jpeg = encode_copy(job.source, settings)
     except UNREADABLE as error:
@@ -110,7 +111,8 @@ def encode_copy(source: Path, settings: CopySettings) -> tuple[Origin, bytes]:
     picture = _resize(decoded, settings)
     is_enough = min(picture.size) >= HASH_PIXELS
     phash = to_hex(perceptual_hash(picture if is_enough else decoded.picture))
-    origin = Origin(settings, source.stat().st_size, decoded.width_px, decoded.height_px, phash)
+    n_bytes, sha256 = source.stat().st_size, sha256_of(source)
+    origin = Origin(settings, n_bytes, decoded.width_px, decoded.height_px, phash, sha256)
     file = io.BytesIO()
     comment = json.dumps(asdict(origin)).encode()
     picture.save(file, "JPEG", quality=settings.quality, comment=comment)
@@ -127,6 +129,16 @@ def read_origin(path: Path) -> Origin | None:
         return Origin(**content | {"settings": CopySettings(**content["settings"])})
     except (*UNREADABLE, KeyError, TypeError):
         return None
+
+
+def _is_of(origin: Origin, job: CopyJob) -> bool:
+    source, copy = job.source.stat(), job.target.stat()
+    if source.st_size != origin.source_bytes:
+        return False
+    # The time of change keeps what has been put there since with the time of another file.
+    if max(source.st_mtime_ns, source.st_ctime_ns) < copy.st_mtime_ns:
+        return True
+    return origin.source_sha256 == sha256_of(job.source)
 
 
 def _resize(decoded: Decoded, settings: CopySettings) -> Image.Image:

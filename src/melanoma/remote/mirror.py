@@ -10,9 +10,11 @@ What is in it besides:
 """
 
 import re
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import lru_cache
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -23,14 +25,17 @@ from filelock import FileLock
 from melanoma.errors import NAMED_VALUES, RemoteError, name_some
 from melanoma.files import read_object, write_atomically, write_json, writing_explained
 from melanoma.remote.keeping import tidy, trim
-from melanoma.remote.listing import FOLDER, list_photographs, read_listing, write_listing
+from melanoma.remote.listing import FOLDER, NAME, list_photographs, read_listing, write_listing
 from melanoma.remote.storage import Entry, Storage
+from melanoma.tables import BYTES
 
 _INDEX = "images.csv"
 # All that a competition folder holds besides photographs and that anything here reads.
 _TABLES = ("train.csv", "test.csv", "sample_submission.csv", _INDEX, "prepare.json")
 # A photograph lies this far below its competition folder at most: jpeg/train.
 _DEPTH = 2
+# A photograph that is replaced by another is seen by then.
+_RELISTED_S = 600
 
 
 @dataclass(frozen=True)
@@ -52,8 +57,9 @@ class Mirror:
     def listing(self, anew: bool = False) -> pd.DataFrame:
         """The photographs there are, as of `list_photographs`.
 
-        Listed once, and again where a table has changed since, or where told to. Photographs that
-        have changed or gone by that are removed here.
+        Listed again where a table has changed since, where told to, and after ten minutes where no
+        images.csv, whose version is known, tells of photographs. Those that have changed or gone by
+        that are removed here.
 
         Raises:
             RemoteError, TableError: If they cannot be listed.
@@ -61,7 +67,7 @@ class Mirror:
         path, made_for = self.folder / "photographs.csv", self.folder / "photographs.json"
         with _locked(self.folder):
             is_fresh = read_object(made_for).get("tables") == self.tables
-            if path.is_file() and is_fresh and not anew:
+            if path.is_file() and is_fresh and not (anew or self._is_old(path)):
                 return read_listing(path)
             listed = list_photographs(self.storage, self.folder / _INDEX)
             before = read_listing(path) if path.is_file() else None
@@ -71,6 +77,27 @@ class Mirror:
             write_atomically(path, lambda temporary: write_listing(listed, temporary))
             write_json(made_for, {"tables": self.tables})
             return read_listing(path)
+
+    def listed_bytes(self, name: str) -> int | None:
+        """How large a photograph is by the listing there is, by its path in the folder; else None."""
+        path = self.folder / "photographs.csv"
+        sizes = _sizes(path, path.stat().st_mtime_ns) if path.is_file() else {}
+        return sizes.get(_number(name))
+
+    def _is_old(self, listing: Path) -> bool:
+        return _INDEX not in self.tables and time.time() - listing.stat().st_mtime > _RELISTED_S
+
+
+@lru_cache(maxsize=2)
+def _sizes(listing: Path, _changed: int) -> dict[int, int]:
+    # By number, not by name: every worker has one, of up to millions of photographs.
+    listed = read_listing(listing)
+    names = (listed[FOLDER] + "/" + listed[NAME]).str.lstrip("/")
+    return dict(zip(map(_number, names), listed[BYTES].tolist()))
+
+
+def _number(name: str) -> int:
+    return int.from_bytes(sha256(name.encode()).digest()[:8], "big")
 
 
 def mirror_at(folder: Path) -> Mirror | None:

@@ -54,7 +54,8 @@ def fetch_photograph(path: Path) -> bytes | None:
         The content of its file; None where its folder is no mirror's.
 
     Raises:
-        RemoteError: If it is no longer there, or cannot be fetched.
+        RemoteError: If it is no longer there, cannot be fetched, or what comes has not the bytes that
+            are listed, of which nothing is kept.
         MelanomaError: If it cannot be written.
     """
     mirror = mirror_above(path.parent)
@@ -62,7 +63,7 @@ def fetch_photograph(path: Path) -> bytes | None:
         return None
     name = path.relative_to(mirror.folder).as_posix()
     try:
-        content = mirror.storage.read(name)
+        content = mirror.storage.read(name, mirror.listed_bytes(name))
     except FileNotFoundError as error:
         raise RemoteError(
             f"{mirror.storage.address}/{name}: is not there (any more), though it was listed. Put it "

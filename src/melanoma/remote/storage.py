@@ -37,6 +37,10 @@ class _SilenceError(Exception):
     """Whoever was asked has not answered."""
 
 
+class _OtherContentError(Exception):
+    """What came is not the file that was asked for."""
+
+
 class Entry(NamedTuple):
     """A file.
 
@@ -81,15 +85,26 @@ class Storage:
         # A web server's page lists URLs.
         return [e._replace(name=unquote(e.name)) if self._has_urls else e for e in entries]
 
-    def read(self, name: str) -> bytes:
+    def read(self, name: str, n_bytes: int | None = None) -> bytes:
         """The content of a file.
+
+        Args:
+            name: Of the file.
+            n_bytes: That it has; anything else that comes, such as a page on an error, is a failure.
+                None where that is not known.
 
         Raises:
             FileNotFoundError: If it is not there.
         """
         system, _ = self._connect()
-        content: bytes = self._ask(lambda: system.cat_file(self._path(name)), name)
-        return content
+
+        def read() -> bytes:
+            content: bytes = system.cat_file(self._path(name))
+            if n_bytes is not None and len(content) != n_bytes:
+                raise _OtherContentError(f"{len(content)} bytes came where {n_bytes} are listed")
+            return content
+
+        return self._ask(read, name)
 
     def download(self, name: str, target: Path) -> None:
         """Write a file, large or small, to this machine.
@@ -229,6 +244,12 @@ def _explain(place: str, error: Exception) -> str:
         return (
             f"{place}: not allowed ({reason}). Check the address, and the credentials that are used "
             f"for it: {_DOCS}."
+        )
+    if isinstance(error, _OtherContentError):
+        return (
+            f"{place}: {error}, so it is not kept: an error page, or another file than was listed. "
+            "Look at it in a browser; where the photograph itself has been replaced, give the same "
+            "command again after ten minutes, when all are listed anew."
         )
     failure = f"cannot be read after {len(_PAUSES_S) + 1} attempts ({reason})"
     if isinstance(error, _SilenceError):
