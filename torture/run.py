@@ -3,6 +3,7 @@
 Prints a row per test, as docs/reliability.md has them, and exits with code 1 if a goal is missed.
 """
 
+import os
 import sys
 import tempfile
 import time
@@ -11,6 +12,8 @@ from pathlib import Path
 from typing import Literal
 
 ROOT = Path(__file__).resolve().parents[1]
+# As of every command it starts, and of what it trains itself.
+os.environ["OMP_NUM_THREADS"] = "1"
 sys.path[:0] = [str(ROOT / "src"), str(ROOT / "tests")]
 
 from budget import test_budget
@@ -19,15 +22,16 @@ from commands import Place, make_place
 from fuzz import test_fuzz
 from jsonargparse import ArgumentParser
 from kill import test_kill
+from moments import test_windows
 from rivals import test_rivals
 from row import Row, as_table
 from writing import KINDS, test_writing
 
 from melanoma.command_line import script
 
-Test = Literal["kill", "writing", "bad_input", "fuzz", "rivals", "budget"]
+Test = Literal["kill", "writing", "bad_input", "fuzz", "rivals", "budget", "windows"]
 Kind = Literal["no space", "no permission", "I/O error"]
-ALL: tuple[Test, ...] = ("bad_input", "writing", "rivals", "budget", "kill", "fuzz")
+ALL: tuple[Test, ...] = ("bad_input", "writing", "rivals", "budget", "windows", "kill", "fuzz")
 
 
 def torture(
@@ -36,6 +40,7 @@ def torture(
     most_kills: int = 2,
     kinds: Sequence[Kind] = ("no space", "no permission", "I/O error"),
     rival_rounds: int = 20,
+    window_rounds: int = 20,
     budget_s: int = 60,
     minutes: float = 10.0,
     seed: int = 0,
@@ -50,6 +55,7 @@ def torture(
         most_kills: How often each of them is, at most.
         kinds: Of failures to write.
         rival_rounds: How often two processes meet on a run folder.
+        window_rounds: Kills, and signals, in each window of a fold's training.
         budget_s: The time limit that is tried, in seconds.
         minutes: Of fuzzing, in all.
         seed: Of all that is random: the same seed, the same moments and damages.
@@ -69,6 +75,7 @@ def torture(
                     "bad_input": lambda _: test_bad_input(),
                     "fuzz": lambda p: test_fuzz(p.root, 60 * minutes, seed, side_by_side),
                     "rivals": lambda p: test_rivals(p, rival_rounds, seed),
+                    "windows": lambda p: test_windows(p, window_rounds, seed, side_by_side),
                     "budget": lambda p: test_budget(p, budget_s),
                 }[test](_place(root / test, test))
             )
