@@ -131,8 +131,8 @@ bench: $(READY)  ## Measure speed side by side; needs ../shared/data, takes abou
 torture: $(READY)  ## Kill it, fill its disk, feed it rubbish; up to an hour and a half, see docs/reliability.md
 	$(PYTHON) torture/run.py
 
-torture-short: $(READY)  ## Two of its tests with few rounds
-	$(PYTHON) torture/run.py --tests rivals kill --rival-rounds 2 --kill-rounds 2
+torture-short: $(READY)  ## Two of its tests, with one round each
+	$(PYTHON) torture/run.py --tests rivals kill --rival-rounds 1 --kill-rounds 1
 
 clean:  ## Remove the environment and the demo's results; never your data or runs
 	rm -rf $(VENV) $(KAGGLE) $(TPU_VENV) $(S3) input/demo folds/demo.csv folds/demo.json runs/demo .mypy_cache .ruff_cache .pytest_cache
