@@ -1,6 +1,6 @@
 # Every target does its own set-up: `make demo` and `make test` are all a fresh clone needs.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test times test-long test-kernel test-ray test-ray-full test-tpu tpu-python test-s3 test-report test-docs docs reference check format bench torture torture-short clean
+.PHONY: help setup demo test times test-long test-kernel test-ray test-ray-full test-tpu tpu-python test-s3 test-report test-report-full test-docs docs reference check format bench torture torture-short clean
 
 VENV := .venv
 PYTHON := $(VENV)/bin/python
@@ -50,13 +50,13 @@ demo: $(READY)  ## Run the whole job on the embedded sample: runs/demo/submissio
 	$(PYTHON) scripts/build_submission.py --run-dir runs/demo
 
 test: $(READY)  ## Run the tests (docs/testing.md has the others)
-	$(PYTEST) -n 2
+	$(PYTEST) -n 2 --dist worksteal
 
 times: $(READY)  ## Run the tests, and list the twenty slowest
-	$(PYTEST) -n 2 --durations=20 --durations-min=0
+	$(PYTEST) -n 2 --dist worksteal --durations=20 --durations-min=0
 
 test-long: $(READY)  ## Run the tests of whole kernels, of compiling, of devices that die, of stops in every window
-	$(PYTEST) -n 2 -m long
+	$(PYTEST) -n 2 --dist worksteal -m long
 
 test-kernel: $(READY) $(KAGGLE)/.ready  ## Run a pushed kernel on the packages of Kaggle's image (6 GB, Python 3.12)
 	MELANOMA_KAGGLE_PYTHON=$(abspath $(KAGGLE)/bin/python) $(PYTEST) -m image
@@ -98,6 +98,9 @@ $(S3)/.ready: constraints.txt
 
 test-report: $(READY)  ## Open reports, of runs/demo too, in a headless Chromium (a package of the distribution's)
 	MELANOMA_TEST_REPORT=1 $(PYTEST) -n 2 --dist loadgroup -m browser -rs
+
+test-report-full: $(READY)  ## The same, each report in both widths
+	MELANOMA_TEST_FULL=1 MELANOMA_TEST_REPORT=1 $(PYTEST) -n 2 --dist loadgroup -m browser -rs
 
 docs: $(READY)  ## Build the documentation's site, build/site; a broken link is an error
 	$(VENV)/bin/sphinx-build --fail-on-warning --keep-going --quiet -d build/doctrees docs build/site

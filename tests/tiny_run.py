@@ -25,5 +25,8 @@ def tiny_options(competition: Path, folds_csv: Path, *more: str) -> list[str]:
         "--trainer.accelerator=cpu",
         "--trainer.precision=32-true",
         "--trainer.enable_model_summary=false",
+        # Pictures are a third of the time that the smallest run takes.
+        "--photographs=0",
+        "--logger=csv",
         *more,
     ]

@@ -14,7 +14,6 @@ import yaml
 
 from kaggle_rehearsal import Kernel, has_namespaces
 from kaggle_stub import Answer, Stub
-from melanoma.folds.creation import create_folds
 from melanoma.kaggle.wheels import WheelOptions, build_wheels
 from melanoma.run_folder import RunFolder
 
@@ -45,6 +44,7 @@ RECIPE = {
         "batch_size": 4,
         "num_workers": 0,
     },
+    "photographs": 0,
     "model": {"backbone": "test_resnet", "weights": "none"},
     "trainer": {"accelerator": "cpu", "precision": "32-true", "enable_model_summary": False},
 }
@@ -56,12 +56,10 @@ def call(stub: Stub, script: str, *arguments: str) -> "subprocess.CompletedProce
 
 
 @pytest.fixture
-def home(stub: Stub, competition: Path) -> Path:
+def home(stub: Stub, competition: Path, folds_csv: Path) -> Path:
     """The folder in which the script is called."""
     shutil.copytree(competition, stub.folder / "input" / "tiny")
-    create_folds(
-        stub.folder / "input" / "tiny", n_folds=2, output=stub.folder / "folds" / "folds.csv"
-    )
+    shutil.copytree(folds_csv.parent, stub.folder / "folds")
     (stub.folder / "tiny.yaml").write_text(yaml.safe_dump(RECIPE))
     stub.on("SaveKernel", {"versionNumber": 1, "url": "https://kaggle.test/1", "ref": ID})
     return stub.folder

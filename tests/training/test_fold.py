@@ -25,7 +25,7 @@ CONFIGS = sorted((Path(__file__).resolve().parents[2] / "configs").glob("*.yaml"
 
 
 def test_a_fold_leaves_what_the_contract_names(competition: Path, folds_csv: Path) -> None:
-    config = tiny_config(competition, folds_csv)
+    config = tiny_config(competition, folds_csv, "--photographs=16", "--logger=csv,tensorboard")
     result = train_fold(config, 1)
     folder = RunFolder(config.run_dir).fold(1)
     oof = pd.read_csv(folder.oof_csv)

@@ -55,7 +55,7 @@ def crashed(
     return results(config), config
 
 
-@pytest.mark.parametrize("at_step", [5, 8, 9])  # four steps an epoch
+@pytest.mark.parametrize("at_step", [5, 8])  # four steps an epoch
 def test_a_training_that_was_cut_off_comes_to_the_same_bytes(
     competition: Path, folds_csv: Path, at_step: int
 ) -> None:
@@ -63,12 +63,9 @@ def test_a_training_that_was_cut_off_comes_to_the_same_bytes(
     assert found == undisturbed(competition, folds_csv)
 
 
-@pytest.mark.parametrize("at_steps", [[3], [6], [3, 7, 10]])
-def test_checkpoints_within_an_epoch_are_gone_on_from(
-    competition: Path, folds_csv: Path, at_steps: list[int]
-) -> None:
+def test_checkpoints_within_an_epoch_are_gone_on_from(competition: Path, folds_csv: Path) -> None:
     every = "--checkpoint_every_n_steps=1"
-    found, config = crashed(competition, folds_csv, at_steps, every)
+    found, config = crashed(competition, folds_csv, [3, 7, 10], every)
     expected = undisturbed(competition, folds_csv)
     assert found["oof.csv"] == expected["oof.csv"]
     scores = [

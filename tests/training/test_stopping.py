@@ -186,9 +186,11 @@ def test_steps_and_epochs_are_two_names_of_one_length(
         return first_rates(config)
 
     epochs = rates("epochs", "--trainer.max_epochs=3")  # of four steps
-    for most in ("null", "-1", "100"):
+    for most in ("null", "-1", "100") if schedule == "cosine" else ("null",):
         steps = rates(f"steps {most}", "--trainer.max_steps=12", f"--trainer.max_epochs={most}")
         assert steps == epochs
+    if schedule != "cosine":
+        return
     # What is left after the last whole epoch is validated, too: see `first_rates`.
     assert len(rates("part", "--trainer.max_steps=10", "--trainer.max_epochs=null")) == 3
     assert len(rates("less than one", "--trainer.max_steps=2", "--trainer.max_epochs=null")) == 1

@@ -43,7 +43,7 @@ def disturbed(
     def run(variant: str, window: str, act: Callable[[], None]) -> bool:
         if variant not in undisturbed:
             recorder = Recorder()
-            whole = config_of(variant, "whole", recorder)
+            whole = config_of(variant, f"{variant} whole", recorder)
             with recorder.watching():
                 train_fold(whole, 0)
             undisturbed[variant] = written(whole), recorder.counts

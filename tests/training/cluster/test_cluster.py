@@ -33,7 +33,8 @@ pytestmark = pytest.mark.ray
 
 # As many folds as machines show what a killed machine does to its fold; with more, folds wait for a
 # machine as well (make test-ray-full).
-N_FOLDS = 5 if "MELANOMA_TEST_FULL" in os.environ else 3
+IS_FULL = "MELANOMA_TEST_FULL" in os.environ
+N_FOLDS = 5 if IS_FULL else 3
 EPOCHS = "--trainer.max_epochs=4"
 TESTS = str(Path(__file__).resolve().parents[2])
 SCRIPT = Path(__file__).resolve().parents[3] / "scripts" / "train_folds.py"
@@ -78,13 +79,22 @@ def gate(folds_csv: Path) -> Path:
     return folds_csv.parents[1] / "open"
 
 
-def trained_here(competition: Path, folds_csv: Path, python: WarmPython) -> Path:
-    """The same run by the local launcher."""
-    run_dir = folds_csv.parents[1] / "runs" / "here"
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(sys, "executable", str(python.path))
-        assert train_folds(gated(competition, folds_csv, f"--run_dir={run_dir}")) == run_dir
-    return run_dir
+@pytest.fixture(scope="module")
+def here(
+    tmp_path_factory: pytest.TempPathFactory, warm_python: WarmPython
+) -> Callable[[Path, Path], Path]:
+    """The same run by the local launcher, made once: every test has the same competition and folds."""
+    run_dir = tmp_path_factory.mktemp("runs") / "here"
+
+    def trained(competition: Path, folds_csv: Path) -> Path:
+        if not run_dir.exists():
+            with pytest.MonkeyPatch.context() as patch:
+                patch.setattr(sys, "executable", str(warm_python.path))
+                config = gated(competition, folds_csv, f"--run_dir={run_dir}")
+                assert train_folds(config) == run_dir
+        return run_dir
+
+    return trained
 
 
 class NodeKiller(threading.Thread):
@@ -140,7 +150,7 @@ def test_a_run_whose_node_was_killed_ends_as_one_made_here(
     many_folds: Path,
     cluster: Any,
     capfd: pytest.CaptureFixture[str],
-    warm_python: WarmPython,
+    here: Callable[[Path, Path], Path],
 ) -> None:
     config = gated(competition, many_folds, *on_ray(cluster))
     killer = NodeKiller(lambda: n_begun(config) >= 3, cluster, many_folds)
@@ -153,7 +163,7 @@ def test_a_run_whose_node_was_killed_ends_as_one_made_here(
     assert "going on from" in printed.out
     assert "raylet" not in printed.out + printed.err
     assert verify_run(config.run_dir).is_fine
-    compared = compare_runs(config.run_dir, trained_here(competition, many_folds, warm_python))
+    compared = compare_runs(config.run_dir, here(competition, many_folds))
     assert compared.is_same, compared.as_text()
     assert len(compared.files) == 3 * N_FOLDS
 
@@ -165,7 +175,7 @@ def test_folds_that_travel_by_a_storage_come_home(
     capfd: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,
     tmp_path: Path,
-    warm_python: WarmPython,
+    here: Callable[[Path, Path], Path],
 ) -> None:
     monkeypatch.setattr(launcher, "_KEEP_EVERY_S", 0.0)
     storage = f"--ray_storage=file://{tmp_path / 'storage'}"
@@ -181,7 +191,7 @@ def test_folds_that_travel_by_a_storage_come_home(
     assert "begins again on" in printed
     assert "going on from" in printed
     assert verify_run(config.run_dir).is_fine
-    compared = compare_runs(config.run_dir, trained_here(competition, many_folds, warm_python))
+    compared = compare_runs(config.run_dir, here(competition, many_folds))
     assert compared.is_same, compared.as_text()
     # A call that was killed before it brought them home: the next one does.
     for fold in range(N_FOLDS):
@@ -230,6 +240,7 @@ def interrupt_when(is_time: Callable[[], bool]) -> None:
     os.kill(os.getpid(), 15)
 
 
+@pytest.mark.skipif(not IS_FULL, reason="make test-ray-full sweeps over a cluster, too")
 def test_a_sweep_over_a_cluster(
     competition: Path, folds_csv: Path, cluster: Any, tmp_path: Path
 ) -> None:
