@@ -104,6 +104,12 @@ def test_a_prediction_that_is_no_probability_is_named(tmp_path: Path, value: str
         read_predictions(path)
 
 
+@pytest.mark.parametrize("value", ["unknown", " Unknown ", "N/A", "-", "?", "missing", "", "-1"])
+def test_a_placeholder_is_no_patient(value: str) -> None:
+    table = pd.DataFrame({"image_name": ["a", "b", "c"], "patient_id": [value, value, "p"]})
+    assert patients_of(table).tolist() == ["image:a", "image:b", "p"]
+
+
 def test_an_image_without_a_patient_is_its_own_patient() -> None:
     table = pd.DataFrame({"image_name": ["p", "b"], "patient_id": [None, "p"]})
     assert patients_of(table).nunique() == 2

@@ -2,6 +2,7 @@
 
 import warnings
 from collections.abc import Sequence
+from itertools import permutations
 from pathlib import Path
 
 import numpy as np
@@ -40,6 +41,12 @@ _TEXT_COLUMNS = [
     *(IMAGE_NAME, PATIENT_ID, SEX, SITE, DIAGNOSIS, BENIGN_MALIGNANT),
     *(IMAGE_1, IMAGE_2, SPLIT, PHASH),
 ]
+
+# What tables hold where a patient is not known, besides what pandas takes for missing.
+_PLACEHOLDERS = {
+    *("", "unknown", "unk", "unspecified", "undefined", "missing", "not available", "not known"),
+    *("none", "null", "nan", "na", "n/a", "n.a.", "-", "--", "?", "-1"),
+}
 
 # A path, a drive, a folder itself, or what no terminal and no file system should be given.
 _NO_FILE_NAME = r"[/\\\x00-\x1f\x7f]|^[A-Za-z]:|^\.{1,2}$"
@@ -147,6 +154,26 @@ def read_sample_submission(data_dir: Path) -> pd.DataFrame | None:
     return table
 
 
+def check_form(data_dir: Path) -> None:
+    """Check that test.csv and sample_submission.csv are of the same images, where both are there.
+
+    Raises:
+        TableError: Naming images of one that are not in the other.
+    """
+    test, form = read_test(data_dir), read_sample_submission(data_dir)
+    if test is None or form is None:
+        return
+    paths = test_csv(data_dir), sample_submission_csv(data_dir)
+    for (table, path), (other, its) in permutations(zip((test, form), paths)):
+        names = other[IMAGE_NAME]
+        absent = names[~normal_form(names).isin(normal_form(table[IMAGE_NAME]))]
+        if len(absent):
+            raise TableError(
+                f"{path}: {name_some(absent)} of {its} not in it, so that no submission could be made. "
+                "Download both again, or remove sample_submission.csv."
+            )
+
+
 def read_predictions(path: Path, columns: Sequence[str] = PREDICTION_COLUMNS) -> pd.DataFrame:
     """Read a table of predictions, checked to be finite and in [0, 1], one row per image.
 
@@ -248,7 +275,7 @@ def name_values(rows: pd.DataFrame, column: str) -> str:
 def patients_of(table: pd.DataFrame) -> "pd.Series[str]":
     """Whose photograph each row is, in the form by which identifiers are compared.
 
-    An image without a patient is a patient of its own.
+    An image without a patient, or with a placeholder for one, is a patient of its own.
     """
     return normal_form(patients_as_written(table))
 
@@ -260,8 +287,17 @@ def patients_as_written(table: pd.DataFrame) -> "pd.Series[str]":
     patients = table[PATIENT_ID]
     # The prefix keeps an image's name from meeting a patient of the same name.
     return patients.mask(
-        patients.isna() | (patients.str.strip() == ""), "image:" + table[IMAGE_NAME]
+        patients.isna() | patients.map(is_placeholder).astype(bool), "image:" + table[IMAGE_NAME]
     )
+
+
+def is_placeholder(identifier: object) -> bool:
+    """Whether a patient's identifier says that nobody knows whose photograph it is.
+
+    >>> [is_placeholder(text) for text in ("Unknown", " ", "n/a", "IP_0001", "0")]
+    [True, True, True, False, False]
+    """
+    return isinstance(identifier, str) and identifier.strip().lower() in _PLACEHOLDERS
 
 
 def _parse_targets(table: pd.DataFrame, path: Path) -> "pd.Series[int]":

@@ -174,6 +174,15 @@ RANGES = [
 ]
 
 CONTRADICTIONS = [
+    *(
+        Case(
+            f"a sweep with --{option}",
+            ("sweep", "--config=recipe.yaml", f"--{option}=3"),
+            rf"--{option.replace('-', '_')}: a sweep has several\. Give --{instead}",
+            holds("recipe.yaml", "seed: 1"),
+        )
+        for option, instead in (("seed", "seeds"), ("run-dir", "runs-dir"))
+    ),
     Case(
         "focal loss of diagnoses", (*TRAIN, DIAGNOSIS, "--model.loss=focal"), r"--model\.loss focal"
     ),

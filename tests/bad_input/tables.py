@@ -178,6 +178,18 @@ OTHER_TABLES = [
         without_column(FORM_CSV, "target"),
     ),
     Case(
+        "sample_submission.csv asks for an image that test.csv has not",
+        TRAIN,
+        r"test\.csv: STRANGER of .*sample_submission\.csv not in it, .*no submission.*Download both",
+        value(FORM_CSV, "image_name", 2, "STRANGER"),
+    ),
+    Case(
+        "sample_submission.csv lacks an image of test.csv",
+        TRAIN,
+        r"sample_submission\.csv: TEST_000 of .*test\.csv not in it",
+        table(FORM_CSV, lambda rows: rows.iloc[1:]),
+    ),
+    Case(
         "an id of the form twice",
         PREPARE,
         r"sample_submission\.csv: image_name TEST_000 occurs more than once.*keep",

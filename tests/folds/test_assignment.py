@@ -153,3 +153,34 @@ def test_only_balanced_folds_balance_further_columns() -> None:
         ConfigError, match=r"--balance-on sexe: .* no such column.* Did you mean sex"
     ):
         assign_folds(rich_table(), 5, 0, balance_on=["sexe"])
+
+
+@settings(max_examples=25)
+@given(
+    n_folds=st.integers(2, 6),
+    share=st.floats(0.52, 0.9),
+    seed=st.integers(0, 9),
+    shuffle=st.booleans(),
+)
+def test_a_patient_with_most_images_has_a_fold_alone(
+    n_folds: int, share: float, seed: int, shuffle: bool
+) -> None:
+    n_images = 160
+    n_hers = round(share * n_images)
+    others = np.arange(n_images - n_hers) // 2
+    train = pd.DataFrame(
+        {
+            "image_name": [f"i{row}" for row in range(n_images)],
+            "patient_id": ["HERS"] * n_hers + [f"p{number}" for number in others],
+            "target": (np.arange(n_images) % 2).tolist(),
+        }
+    )
+    if shuffle:
+        train = train.sample(frac=1, random_state=seed).reset_index(drop=True)
+    folds = pd.Series(assign_folds(train, n_folds, seed))
+    hers = folds[train["patient_id"] == "HERS"].unique()
+    assert len(hers) == 1
+    assert set(train.loc[folds == hers[0], "patient_id"]) == {"HERS"}
+    left = folds[train["patient_id"] != "HERS"]
+    assert set(left) == set(range(n_folds)) - set(hers)
+    assert left.value_counts().max() - left.value_counts().min() <= 4

@@ -6,7 +6,9 @@ from typing import Any
 
 import numpy as np
 import pytest
-from PIL import Image, ImageOps
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from PIL import Image, ImageOps, PngImagePlugin
 
 from melanoma.errors import ImageError
 from melanoma.images.decoding import UNREADABLE, decode, defect_of, open_header
@@ -46,6 +48,56 @@ def test_a_jpeg_is_decoded_at_the_scale_asked_for(tmp_path: Path, options: dict[
         decoded = decode(tmp_path / "a.jpg", side_px)
         assert decoded.picture.size == size
         assert (decoded.width_px, decoded.height_px) == (1200, 801)
+
+
+def smooth(width: int, height: int) -> Image.Image:
+    return NOISE.resize((width, height), Image.Resampling.BICUBIC)
+
+
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    share=st.floats(0.1, 0.9),
+    mode=st.sampled_from(["RGB", "L"]),
+    subsampling=st.sampled_from([0, 2]),
+    side_px=st.sampled_from([8, 64, 400]),
+    turned=st.booleans(),
+)
+def test_a_cut_jpeg_with_an_end_mark_is_no_photograph(
+    tmp_path: Path, share: float, mode: str, subsampling: int, side_px: int, turned: bool
+) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 6 if turned else 1
+    smooth(320, 240).convert(mode).save(tmp_path / "a.jpg", subsampling=subsampling, exif=exif)
+    content = (tmp_path / "a.jpg").read_bytes()
+    begin = content.rindex(b"\xff\xda")
+    cut = begin + 16 + int(share * (len(content) - begin - 18))
+    read_image(tmp_path / "a.jpg", side_px)
+    (tmp_path / "b.jpg").write_bytes(content[:cut].rstrip(b"\xff") + b"\xff\xd9")
+    with pytest.raises(ImageError, match=r"b\.jpg: cannot be decoded \(its data end before"):
+        read_image(tmp_path / "b.jpg", side_px)
+
+
+@pytest.mark.parametrize("options", [{}, {"progressive": True}, {"subsampling": 0}])
+@pytest.mark.parametrize("size", [(320, 240), (317, 233), (8, 8)])
+def test_a_whole_jpeg_may_end_grey(
+    tmp_path: Path, options: dict[str, Any], size: tuple[int, int]
+) -> None:
+    picture = smooth(*size)
+    picture.paste((128, 128, 128), (0, size[1] // 2, *size))
+    picture.save(tmp_path / "a.jpg", quality=95, **options)
+    (tmp_path / "b.jpg").write_bytes((tmp_path / "a.jpg").read_bytes() + b"behind the end")
+    Image.new("RGB", size, (128, 128, 128)).save(tmp_path / "c.jpg", **options)
+    for name in ("a", "b", "c"):
+        for side_px in (8, 400):
+            assert read_image(tmp_path / f"{name}.jpg", side_px).shape[0] == side_px
+
+
+def test_a_png_may_hold_much_text(tmp_path: Path) -> None:
+    text = PngImagePlugin.PngInfo()
+    text.add_text("Comment", "x" * 5_000_000, zip=True)
+    NOISE.save(tmp_path / "a.png", pnginfo=text)
+    check_images([tmp_path / "a.png"])
+    assert np.array_equal(np.asarray(decode(tmp_path / "a.png", 8).picture), np.asarray(NOISE))
 
 
 @pytest.mark.parametrize("orientation", range(1, 9))

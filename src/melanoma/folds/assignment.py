@@ -13,7 +13,7 @@ import pandas as pd
 from melanoma.errors import ConfigError
 from melanoma.folds.balancing import balance_groups
 from melanoma.folds.factors import factor_codes, factors_of
-from melanoma.folds.groups import Groups, join_groups
+from melanoma.folds.groups import Groups, dominant_group, join_groups
 from melanoma.tables import TARGET
 
 Scheme = Literal["balanced", "grouped", "stratified"]
@@ -67,10 +67,32 @@ def assign_folds(
     _check_enough_of_each_class(train[TARGET], units, n_folds, scheme)
     if scheme == "balanced":
         codes = factor_codes(factors_of(train, balance_on))
-        folds = balance_groups(groups, codes, n_folds, seed)
+        folds = _balance(train[TARGET].to_numpy(), groups, codes, n_folds, seed)
     else:
         folds = _split_by_scikit_learn(train[TARGET], groups, n_folds, seed, scheme)
     _check_both_classes(train[TARGET].to_numpy(), folds)
+    return folds
+
+
+def _balance(
+    targets: npt.NDArray[np.int64],
+    groups: Groups,
+    codes: Sequence[npt.NDArray[np.int64]],
+    n_folds: int,
+    seed: int,
+) -> FoldArray:
+    """Balance folds; a patient with more than half of all images, if of both classes, has one alone."""
+    dominant = dominant_group(groups)
+    hers = groups == dominant
+    if dominant is None or len(np.unique(targets[hers])) < 2 or hers.all():
+        return balance_groups(groups, codes, n_folds, seed)
+    own = int(np.random.default_rng(seed).integers(n_folds))
+    folds = np.full(len(groups), own)
+    _, others = np.unique(groups[~hers], return_inverse=True)
+    n_left = n_folds - 1
+    of_others = [code[~hers] for code in codes]
+    left = balance_groups(others, of_others, n_left, seed) if n_left > 1 else np.zeros_like(others)
+    folds[~hers] = left + (left >= own)
     return folds
 
 

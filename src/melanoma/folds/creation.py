@@ -14,13 +14,16 @@ from melanoma.files import sha256_of, write_json, write_text
 from melanoma.folds.assignment import LEFT_OUT, FoldArray, Scheme, assign_folds
 from melanoma.folds.balance import Balance, judge_folds
 from melanoma.folds.files import description_path, excluded_column, read_description
-from melanoma.folds.groups import Groups, join_groups, read_known_pairs
+from melanoma.folds.groups import Groups, dominant_group, join_groups, read_known_pairs
 from melanoma.folds.picture import draw_balance
 from melanoma.identifiers import normal_form
 from melanoma.remote.opening import local_folder
 from melanoma.tables import (
     FOLD,
     IMAGE_NAME,
+    PATIENT_ID,
+    is_placeholder,
+    patients_of,
     read_labelled,
     read_train,
     train_csv,
@@ -119,6 +122,7 @@ def create_folds(
         )
         columns[column] = folds
         made.balances[column] = judge_folds(tables.train, folds, tables.train_groups, balance_on)
+    made.notes += _notes_on_patients(tables)
     text = _fold_table(tables, columns, made).to_csv(index=False, lineterminator="\n")
     if not overwrite:
         _refuse_to_replace_foreign_file(output, text)
@@ -159,6 +163,28 @@ def _read_tables(
     number = np.searchsorted(own, external_groups)
     related = np.isin(external_groups, own)
     return _Tables(train, external, train_groups, np.where(related, number, LEFT_OUT))
+
+
+def _notes_on_patients(tables: _Tables) -> list[str]:
+    """What a reader should know of patients who are none, and of one who is most of the table."""
+    notes, train = [], tables.train
+    if PATIENT_ID in train.columns:
+        placeholders = train.loc[train[PATIENT_ID].map(is_placeholder).astype(bool), PATIENT_ID]
+        for value, count in placeholders.value_counts().items():
+            notes.append(
+                f"{PATIENT_ID} {value!r} of {count} images is taken as missing: each of them is a "
+                "patient of its own"
+            )
+    dominant = dominant_group(tables.train_groups)
+    if dominant is not None:
+        hers = tables.train_groups == dominant
+        notes.append(
+            f"patient {patients_of(train)[hers].min()} has {100 * hers.mean():.0f} % of all images "
+            f"({hers.sum()} of {len(hers)}), so that folds cannot be even; with --scheme balanced "
+            "her fold takes no others, if she has images of both classes. If that is no patient, but "
+            f"stands for unknown ones, leave the {PATIENT_ID} of these rows empty"
+        )
+    return notes
 
 
 def _fold_table(tables: _Tables, columns: dict[str, FoldArray], made: FoldsMade) -> pd.DataFrame:

@@ -33,6 +33,17 @@ def join_groups(images: pd.DataFrame, duplicates: pd.DataFrame | None = None) ->
     return _in_order_of_first_image(patients, images[IMAGE_NAME])
 
 
+def dominant_group(groups: Groups) -> int | None:
+    """The group that more than half of all images belong to; None if there is no such.
+
+    >>> dominant_group(np.array([0, 1, 1, 2, 1])), dominant_group(np.array([0, 1]))
+    (1, None)
+    """
+    sizes = np.bincount(groups)
+    largest = int(sizes.argmax())
+    return largest if 2 * sizes[largest] > len(groups) else None
+
+
 def known_pairs(images: pd.DataFrame, duplicates: pd.DataFrame) -> pd.DataFrame:
     """The pairs of which both images are in the table, compared and given by their normal form."""
     names = normal_form(images[IMAGE_NAME])

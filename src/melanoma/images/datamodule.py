@@ -25,7 +25,7 @@ from melanoma.images.transforms import Augmentation, AugmentationName
 from melanoma.images.workers import create_loader, default_workers
 from melanoma.metadata import MetadataStatistics
 from melanoma.remote.opening import DEFAULT_SIZE, local_folder
-from melanoma.tables import DIAGNOSIS, FOLD, IMAGE_NAME, TARGET, train_csv
+from melanoma.tables import DIAGNOSIS, FOLD, IMAGE_NAME, TARGET, check_form, test_csv, train_csv
 
 Stage = Literal["train", "val", "test"]
 Sampling = Literal["uniform", "balanced"]
@@ -124,6 +124,7 @@ class MelanomaDataModule(pl.LightningDataModule):
             TableError, ImageError, ConfigError: Naming what is wrong and where.
         """
         self._check_fold()
+        check_form(self.data_dir)
         for table, path in zip(
             self._sources.labelled, [train_csv(self.data_dir), self.external_csv]
         ):
@@ -247,7 +248,8 @@ class MelanomaDataModule(pl.LightningDataModule):
             return None
         if TARGET not in table or (stage == "test" and DIAGNOSIS not in table):
             return np.full(len(table), -1, dtype=np.int64)
-        return diagnosis_classes(table, str(train_csv(self.data_dir)))
+        source = (test_csv if stage == "test" else train_csv)(self.data_dir)
+        return diagnosis_classes(table, str(source))
 
     def _metadata(self, table: pd.DataFrame) -> npt.NDArray[np.float32] | None:
         statistics = self.metadata_statistics

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
+from PIL import ExifTags, Image, ImageOps, PngImagePlugin, UnidentifiedImageError
 
 from melanoma.errors import name_some
 from melanoma.remote.photographs import fetch_photograph
@@ -19,10 +19,16 @@ UNREADABLE = (OSError, ValueError, SyntaxError, struct.error, Image.Decompressio
 # Values of the EXIF orientation of photographs whose sides are exchanged when they are turned upright.
 _LYING = (5, 6, 7, 8)
 
+_FILLING = 128
+_JPEG_END = b"\xff\xd9"
+
 # The largest cameras have 150 megapixels. Pixels take 4 bytes each, twice while they are converted.
 MAX_PIXELS = 200_000_000
 # No others are tried: Pillow would run Ghostscript on what is PostScript inside.
 _FORMATS = ("JPEG", "PNG", "TIFF", "JPEG2000", "WEBP", "BMP", "GIF", "PPM")
+
+# A PNG may hold more text than the mebibyte that Pillow takes of one chunk; of all it takes 64.
+PngImagePlugin.MAX_TEXT_CHUNK = PngImagePlugin.MAX_TEXT_MEMORY
 
 # Pillow's own limit warns from 90 megapixels on; `open_header` has one instead, which refuses.
 Image.MAX_IMAGE_PIXELS = None
@@ -83,10 +89,33 @@ def decode(path: Path, side_px: int) -> Decoded:
         size = image.size
         image.draft("RGB", (side_px, side_px))
         image.load()
+        if image.format == "JPEG" and _ends_grey(image) and _lacks_data(path, image, side_px):
+            raise OSError("its data end before the picture does")
         if image.getexif().get(ExifTags.Base.Orientation) in _LYING:
             size = size[::-1]
         ImageOps.exif_transpose(image, in_place=True)
         return Decoded(_to_rgb(image), *size)
+
+
+def _ends_grey(image: Image.Image) -> bool:
+    """Whether the last line is what libjpeg puts where data are missing: the middle of all channels."""
+    last = image.crop((0, image.height - 1, image.width, image.height))
+    return all(low == high == _FILLING for low, high in last.convert("RGB").getextrema())  # type: ignore[misc]
+
+
+def _lacks_data(path: Path, image: Image.Image, side_px: int) -> bool:
+    """Whether a decoder that finds more data than a JPEG has makes another picture of it.
+
+    libjpeg says of data that end too early, with an end mark behind them, only a warning that Pillow
+    keeps to itself. A whole picture is done when further data come, and stays as it is.
+    """
+    content = path.read_bytes() if path.is_file() else fetch_photograph(path) or b""
+    end = content.rfind(_JPEG_END)
+    more = np.random.default_rng(0).integers(0, 255, 4096, dtype=np.uint8).tobytes()  # none is 0xff
+    with Image.open(BytesIO(content[:end] + more + content[end:]), formats=["JPEG"]) as longer:
+        longer.draft("RGB", (side_px, side_px))
+        longer.load()
+        return longer.tobytes() != image.tobytes()
 
 
 def squeeze(picture: Image.Image, side_px: int) -> Image.Image:

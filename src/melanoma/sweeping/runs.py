@@ -49,6 +49,7 @@ def read_runs(
     Raises:
         MelanomaError: If a recipe, a table or the options cannot be used.
     """
+    _refuse_own_options(options)
     names = [path.stem for path in configs]
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice or len(set(seeds)) < len(seeds):
@@ -84,6 +85,15 @@ def share_of(runs: Sequence[SweepRun]) -> list[Share]:
                 "same --trainer.accelerator and --trainer.devices for all."
             )
     return shares[0]
+
+
+def _refuse_own_options(options: Sequence[str]) -> None:
+    for name, instead in (("seed", "--seeds"), ("run_dir", "--runs-dir")):
+        if any(word.partition("=")[0] == f"--{name}" for word in options):
+            raise ConfigError(
+                f"--{name}: a sweep has several. Give {instead}; each run is "
+                "<config name>-seed<seed> in the folder of runs."
+            )
 
 
 def _run_dir(runs_dir: Path, config: Path, seed: int) -> Path:
