@@ -22,6 +22,7 @@ TEST_PHOTOGRAPHS = "test_photographs_sha256"
 
 # May differ when a run is taken up again: they say where things are and what is shown on the way,
 # not what comes out. The tables behind the paths are compared by their checksums.
+_TOP_K = "top_k"
 _FREE_SETTINGS = {
     "run_dir",
     "resume",
@@ -35,6 +36,7 @@ _FREE_SETTINGS = {
     "data.external_csv",
     "data.cache",
     "data.num_workers",
+    "trainer.log_every_n_steps",
     "trainer.enable_progress_bar",
     "trainer.enable_model_summary",
 }
@@ -273,7 +275,10 @@ class RunFolder:
     def _differences(self, config: str, tables: dict[str, str]) -> list[str]:
         if not self.config_yaml.exists():
             return []
-        differing = differing_settings(self.read_config(), yaml.safe_load(config))
+        old, new = self.read_config(), yaml.safe_load(config)
+        # Keeping more of the best checkpoints from now on changes none of those that are there.
+        keeps_more = new.get(_TOP_K, 1) >= old.get(_TOP_K, 1)
+        differing = differing_settings(old | {_TOP_K: new.get(_TOP_K)} if keeps_more else old, new)
         if differing:
             return ["another configuration", *differing]
         before = read_object(self.tables_json)

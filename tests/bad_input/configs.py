@@ -184,6 +184,28 @@ CONTRADICTIONS = [
         for option, instead in (("seed", "seeds"), ("run-dir", "runs-dir"))
     ),
     Case(
+        "a validation of one class",
+        (*TRAIN, "--data.batch_size=1", "--trainer.limit_val_batches=1"),
+        r"--trainer\.limit_val_batches 1: the 1 images that fold 0 .* all of one class.*Give more",
+    ),
+    *(
+        Case(
+            f"--trainer.{name}={value}",
+            (*TRAIN, f"--trainer.{name}={value}"),
+            rf"{name} {value}: {why}",
+        )
+        for name, value, why in (
+            ("limit_val_batches", 0.01, r"of the \d+ batches that fold 0 has, none is left\. Give"),
+            (
+                "limit_train_batches",
+                0.01,
+                r"of the \d+ batches that fold 0 has, none is left\. Give",
+            ),
+            ("val_check_interval", 50, r"fold 0 has \d+ batches an epoch, .*Give at most \d"),
+            ("val_check_interval", 0.01, r"fold 0 has \d+ batches an epoch, .*Give at most \d"),
+        )
+    ),
+    Case(
         "focal loss of diagnoses", (*TRAIN, DIAGNOSIS, "--model.loss=focal"), r"--model\.loss focal"
     ),
     Case(

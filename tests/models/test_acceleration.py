@@ -37,7 +37,9 @@ def test_clipped_gradients_of_mixed_precision_need_a_plain_optimizer(
 ) -> None:
     clipped = "--trainer.gradient_clip_val=1"
     assert chosen(competition, folds_csv, clipped).fused
-    assert not chosen(competition, folds_csv, clipped, "--trainer.precision=bf16-mixed").fused
+    mixed = (clipped, "--trainer.precision=bf16-mixed")
+    assert not chosen(competition, folds_csv, *mixed).fused
+    assert not chosen(competition, folds_csv, *mixed, "--model.fused_optimizer=true").fused
 
 
 def test_compiling_is_chosen_where_it_pays(

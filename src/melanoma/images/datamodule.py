@@ -142,22 +142,27 @@ class MelanomaDataModule(pl.LightningDataModule):
         if self._datasets:
             return
         self._check_fold()
-        train, external = self._sources.train, self._sources.external
-        validates = train[FOLD] == self.fold
-        training = train[~validates]
-        if external is not None:
-            seen = external[external[EXCLUDED] != self.fold]
-            training = pd.concat([training, seen], ignore_index=True)
-        if self.with_diagnoses and self.unknown_diagnosis == "left_out":
-            known = diagnosis_classes(training, str(train_csv(self.data_dir))) != UNKNOWN_CLASS
-            training = training[known]
+        training, validation = self.rows_of(self.fold)
         if self.with_metadata:
             # Of the training photographs alone: what is validated must not be looked at.
             self.metadata_statistics = MetadataStatistics.fit(training)
         self._add_dataset("train", training)
-        self._add_dataset("val", train[validates])
+        self._add_dataset("val", validation)
         if self._sources.test is not None:
             self._add_dataset("test", self._sources.test)
+
+    def rows_of(self, fold: int) -> tuple[pd.DataFrame, pd.DataFrame]:
+        """The rows that a fold trains on, and those that it validates, each with its photograph."""
+        train, external = self._sources.train, self._sources.external
+        validates = train[FOLD] == fold
+        training = train[~validates]
+        if external is not None:
+            seen = external[external[EXCLUDED] != fold]
+            training = pd.concat([training, seen], ignore_index=True)
+        if self.with_diagnoses and self.unknown_diagnosis == "left_out":
+            known = diagnosis_classes(training, str(train_csv(self.data_dir))) != UNKNOWN_CLASS
+            training = training[known]
+        return training, train[validates]
 
     def table(self, stage: Stage) -> pd.DataFrame:
         """The rows of a stage's photographs, by whose number (`index`) predictions are ordered."""

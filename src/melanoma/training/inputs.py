@@ -13,6 +13,7 @@ from melanoma.models.weights import check_weights
 from melanoma.run_tables import hash_tables, tables_made_from
 from melanoma.tables import FOLD
 from melanoma.training.config import RunConfig
+from melanoma.training.plan import check_plan
 from melanoma.training.trainer import check_trainer
 from melanoma.training.warm_start import check_warm_start
 
@@ -54,6 +55,8 @@ def check_inputs(config: RunConfig, asked: Sequence[int]) -> None:
     check_trainer(
         replace(config, trainer={**config.trainer, **_HARMLESS}) if is_elsewhere(config) else config
     )
+    if not config.trainer.get("fast_dev_run"):
+        check_plan(config.trainer, data, asked)
     for line in filter(None, (leaks, unknown)):
         if is_first_process():
             print(f"warning: {line}", flush=True)

@@ -1,0 +1,73 @@
+"""What the loop of a fold will come to, computed before it is trained: batches, and their classes."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from melanoma.errors import ConfigError
+from melanoma.images.datamodule import MelanomaDataModule
+from melanoma.tables import TARGET
+
+# A share of the batches, as Lightning takes a fraction; a number is so many of them.
+Limit = int | float | None
+
+
+def check_plan(options: Mapping[str, Any], data: MelanomaDataModule, folds: Sequence[int]) -> None:
+    """Check that every epoch trains a step, and every validation sees both classes.
+
+    Args:
+        options: Of the Trainer.
+        data: Of any of the folds.
+        folds: That are to be trained.
+
+    Raises:
+        ConfigError: If there would be no step, no validation, or a validation without an AUC.
+    """
+    size = data.batch_size * _n_devices(options)
+    for fold in folds:
+        training, validation = data.rows_of(fold)
+        n_steps = _limited(options, "limit_train_batches", len(training) // size, fold)
+        _check_interval(options, n_steps, fold)
+        n_batches = -(-len(validation) // size)
+        n_seen = size * _limited(options, "limit_val_batches", n_batches, fold)
+        if validation[TARGET].iloc[:n_seen].nunique() < 2:
+            raise ConfigError(
+                f"--trainer.limit_val_batches {options['limit_val_batches']}: the {n_seen} images that "
+                f"fold {fold} would validate with it are all of one class, so that there is no AUC to "
+                "choose the best checkpoint by. Give more, or leave it out."
+            )
+
+
+def _limited(options: Mapping[str, Any], name: str, n_batches: int, fold: int) -> int:
+    """How many batches are left of an epoch's."""
+    limit: Limit = options.get(name)
+    n_batches = max(1, n_batches)  # fewer images than a batch are a smaller batch
+    if limit is None:
+        return n_batches
+    n_left = min(limit, n_batches) if isinstance(limit, int) else int(n_batches * limit)
+    if n_left < 1:
+        raise ConfigError(
+            f"--trainer.{name} {limit}: of the {n_batches} batches that fold {fold} has, none is left. "
+            f"Give at least {1 / n_batches:.2g}, or a number of batches."
+        )
+    return n_left
+
+
+def _check_interval(options: Mapping[str, Any], n_steps: int, fold: int) -> None:
+    interval: Limit = options.get("val_check_interval")
+    if not isinstance(interval, int | float) or options.get("check_val_every_n_epoch", 1) is None:
+        return
+    is_number = isinstance(interval, int)
+    if (is_number and interval > n_steps) or (not is_number and int(n_steps * interval) < 1):
+        raise ConfigError(
+            f"--trainer.val_check_interval {interval}: fold {fold} has {n_steps} batches an epoch, so "
+            f"that there would be no validation. Give at most {n_steps}, or a share of an epoch from "
+            f"{1 / n_steps:.2g} to 1.0."
+        )
+
+
+def _n_devices(options: Mapping[str, Any]) -> int:
+    devices = options.get("devices")
+    # What is not known before is taken for one, which refuses too little.
+    return (devices if isinstance(devices, int) and devices > 0 else 1) * (
+        options.get("num_nodes") or 1
+    )
