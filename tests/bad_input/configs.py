@@ -184,9 +184,14 @@ CONTRADICTIONS = [
         for option, instead in (("seed", "seeds"), ("run-dir", "runs-dir"))
     ),
     Case(
+        "batches of one for batch normalisation",
+        (*TRAIN, "--data.batch_size=1"),
+        r"--data\.batch_size 1: test_resnet normalises over batches.*Give at least 2",
+    ),
+    Case(
         "a validation of one class",
-        (*TRAIN, "--data.batch_size=1", "--trainer.limit_val_batches=1"),
-        r"--trainer\.limit_val_batches 1: the 1 images that fold 0 .* all of one class.*Give more",
+        (*TRAIN, "--fold=1", "--data.batch_size=2", "--trainer.limit_val_batches=1"),
+        r"--trainer\.limit_val_batches 1: the 2 images that fold 1 .* all of one class.*Give more",
     ),
     *(
         Case(

@@ -5,6 +5,7 @@ import lightning.pytorch as pl
 import pandas as pd
 import pytest
 import torch
+from lightning.pytorch.callbacks import ModelCheckpoint
 from PIL import Image
 
 from melanoma.errors import ConfigError, MelanomaError, RunError
@@ -284,3 +285,18 @@ def test_every_committed_config_trains_a_step(
         ]
     )
     assert train_fold(config, 0) is None
+
+
+@pytest.mark.parametrize("monitor", ["null", "val_auc", "val_loss"])
+def test_the_users_own_checkpoints_are_written_beside_ours(
+    competition: Path, folds_csv: Path, tmp_path: Path, monitor: str
+) -> None:
+    own = f"--trainer.callbacks={ModelCheckpoint.__module__}.ModelCheckpoint"
+    options = [f"--trainer.callbacks.dirpath={tmp_path / 'own'}"]
+    options += [f"--trainer.callbacks.monitor={monitor}", "--trainer.callbacks.mode=max"]
+    config = tiny_config(competition, folds_csv, own, *options)
+    train_fold(config, 0)
+    folder = RunFolder(config.run_dir).fold(0)
+    assert folder.best_checkpoint.is_file()
+    assert folder.last_checkpoint.is_file()
+    assert len(list((tmp_path / "own").glob("*.ckpt"))) == 1

@@ -1,9 +1,12 @@
 from pathlib import Path
 
+import pandas as pd
 import pytest
 import torch
 
+from melanoma.run_folder import RunFolder
 from melanoma.training import precision
+from melanoma.training.fold import train_fold
 from melanoma.training.precision import choose_precision
 from melanoma.training.trainer import create_trainer
 from tiny_run import tiny_config
@@ -23,3 +26,23 @@ def test_precision_follows_the_device(
         data = config.data_module(0)
         data.setup()
         assert create_trainer(config, 0, data).precision == expected
+
+
+@pytest.mark.parametrize(
+    ("name", "size_px"),
+    # In 16 bits, oneDNN's gradient of a convolution over a single pixel is now and then no number.
+    [("64-true", 16), ("bf16-true", 64), pytest.param("16-true", 64, marks=pytest.mark.long)],
+)
+def test_weights_of_other_precisions_train_and_predict(
+    competition: Path, folds_csv: Path, name: str, size_px: int
+) -> None:
+    options = (f"--trainer.precision={name}", f"--data.image_size={size_px}")
+    more = ("--trainer.max_epochs=1", "--model.target=diagnosis", "--model.metadata=true")
+    config = tiny_config(competition, folds_csv, *options, *more)
+    result = train_fold(config, 0)
+    assert result is not None
+    folder = RunFolder(config.run_dir).fold(0)
+    assert pd.read_csv(folder.oof_csv)["prediction"].between(0, 1).all()
+    weights = torch.load(folder.best_checkpoint, weights_only=True)["state_dict"]
+    kinds = {"64-true": torch.float64, "bf16-true": torch.bfloat16, "16-true": torch.float16}
+    assert {weight.dtype for weight in weights.values()} <= {kinds[name], torch.int64}

@@ -178,6 +178,27 @@ def check_image_size(backbone: Backbone, size_px: int) -> None:
         raise _size_error(name, network, size_px, takes)
 
 
+def check_batch_of_one(backbone: Backbone, size_px: int) -> None:
+    """Check that a network can be trained on one photograph at a time, by showing it one.
+
+    Args:
+        backbone: Its running statistics are changed.
+        size_px: Side of the photograph.
+
+    Raises:
+        ConfigError: If its batch normalisation would have a single value of a channel to normalise.
+    """
+    network = backbone.network.train()
+    try:
+        with torch.no_grad():
+            network(torch.zeros(1, 3, size_px, size_px))
+    except ValueError as error:
+        raise ConfigError(
+            f"--data.batch_size 1: {backbone.name} normalises over batches, and of one photograph of "
+            f"{size_px} pixels one value of a channel is left ({error}). Give at least 2."
+        ) from error
+
+
 def set_batch_norm_momentum(network: nn.Module, momentum: float = _MOMENTUM_FROM_SCRATCH) -> None:
     """Set how much one batch moves the running statistics of every batch normalisation.
 

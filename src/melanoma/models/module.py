@@ -366,7 +366,8 @@ class MelanomaModule(pl.LightningModule):
             INDEX: batch["index"],
             "logits": logits,
             "class": self.target.classes(batch),
-            "target": batch["target"],
+            # Sixteen bits have no counterpart in arrays.
+            "target": batch["target"].float(),
         }
 
     def _log_scores(self, stage: str) -> None:

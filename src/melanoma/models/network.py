@@ -46,10 +46,10 @@ class MelanomaNetwork(nn.Module):
 
     def normalise(self, image: Tensor) -> Tensor:
         """Pixels as the backbone expects them, from photographs (B, 3, S, S), uint8 RGB."""
-        return (image.float() - self.mean) / self.std
+        return ((image.float() - self.mean) / self.std).to(self._dtype)
 
     def forward(self, pixels: Tensor, metadata: Tensor | None = None) -> Tensor:
-        """Logits (B, n_outputs), float32.
+        """Logits (B, n_outputs), float32; float64 where the weights are.
 
         Args:
             pixels: (B, 3, S, S), normalised.
@@ -60,5 +60,10 @@ class MelanomaNetwork(nn.Module):
             features = torch.cat([features, self.branch(metadata)], dim=1)
         # In full precision whatever the rest runs in: eight bits of mantissa would tie many scores.
         with torch.autocast(features.device.type, enabled=False):
-            logits: Tensor = self.head(features.float())
-        return logits
+            logits: Tensor = self.head(features.to(self._dtype))
+        return logits if logits.dtype == torch.float64 else logits.float()
+
+    @property
+    def _dtype(self) -> torch.dtype:
+        dtype: torch.dtype = self.head[1].weight.dtype  # type: ignore[assignment]
+        return dtype

@@ -8,7 +8,7 @@ from melanoma.errors import ConfigError, name_some
 from melanoma.folds.files import read_folds
 from melanoma.images.datamodule import MelanomaDataModule
 from melanoma.locking import is_first_process
-from melanoma.models.backbones import check_backbone, check_image_size
+from melanoma.models.backbones import check_backbone, check_batch_of_one, check_image_size
 from melanoma.models.weights import check_weights
 from melanoma.run_tables import hash_tables, tables_made_from
 from melanoma.tables import FOLD
@@ -51,6 +51,8 @@ def check_inputs(config: RunConfig, asked: Sequence[int]) -> None:
     module = config.module(data)
     module.create_optimizer()
     check_image_size(module.network.backbone, data.image_size)
+    if data.batch_size == 1:
+        check_batch_of_one(module.network.backbone, data.image_size)
     check_weights(config.model["weights"], config.model["backbone"])
     check_trainer(
         replace(config, trainer={**config.trainer, **_HARMLESS}) if is_elsewhere(config) else config

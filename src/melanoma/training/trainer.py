@@ -55,7 +55,7 @@ def create_trainer(
         options["logger"] = create_loggers(config.logger, folder, config.run_dir.name)
     options["callbacks"] = [
         OneDisk(folder),
-        *as_list(options.get("callbacks")),
+        *map(_as_further, as_list(options.get("callbacks"))),
         *([LearningRateMonitor("epoch")] if options["logger"] else []),
         *_callbacks(config, fold, folder, data),
         # They put themselves behind the module's own, such as the averaging of weights, and before the
@@ -190,6 +190,16 @@ def _callbacks(
     if config.early_stopping_patience is not None:
         callbacks.append(PatientStop(table, config.early_stopping_patience))
     return callbacks
+
+
+class _FurtherCheckpoints(ModelCheckpoint):
+    """The user's own checkpoints, which may be set as ours are."""
+
+
+def _as_further(callback: Callback) -> Callback:
+    if type(callback) is ModelCheckpoint:
+        callback.__class__ = _FurtherCheckpoints
+    return callback
 
 
 class _TopCheckpoints(ModelCheckpoint):
