@@ -325,3 +325,32 @@ def test_finished_folds_without_test_predictions_are_only_predicted(
     (competition / "test.csv").unlink()
     RunFolder(config.run_dir).fold(0).test_csv.unlink()
     train_folds(config)
+
+
+def test_a_trial_run_leaves_nothing_in_the_run_folder(
+    competition: Path, folds_csv: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    trial = tiny_config(competition, folds_csv, "--fold=all", "--trainer.fast_dev_run=true")
+    assert train_folds(trial) is None
+    assert not trial.run_dir.exists()
+    assert "a trial run: nothing of it is kept" in capfd.readouterr().out
+    # Nor does it meet what is there, of whatever configuration.
+    whole = tiny_config(competition, folds_csv, "--trainer.max_epochs=1")
+    assert train_folds(whole) == whole.run_dir
+    before = {path: path.read_bytes() for path in whole.run_dir.rglob("*") if path.is_file()}
+    assert train_folds(trial) is None
+    assert {p: p.read_bytes() for p in whole.run_dir.rglob("*") if p.is_file()} == before
+
+
+def test_going_on_is_promised_where_there_is_something_to_go_on_from(
+    competition: Path, folds_csv: Path, tmp_path: Path
+) -> None:
+    for name, begun in (("new", False), ("begun", True)):
+        options = ["--model.learning_rate=1e30", f"--run_dir={tmp_path / name}"]
+        config = tiny_config(competition, folds_csv, *options)
+        if begun:
+            RunFolder(config.run_dir).fold(1).path.mkdir(parents=True)
+            RunFolder(config.run_dir).fold(1).last_checkpoint.touch()
+        with pytest.raises(RunError, match=r"the reason is above") as raised:
+            train_folds(config)
+        assert ("the same command goes on" in str(raised.value)) is begun

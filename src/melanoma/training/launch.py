@@ -3,10 +3,12 @@
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Protocol
+
+import yaml
 
 from melanoma.errors import ConfigError, RunError
 from melanoma.files import write_text
@@ -78,13 +80,34 @@ def train_folds(config: RunConfig) -> Path | None:
     Where torchrun, SLURM or the like start this on every device, the further ones train along; the
     first alone writes, predicts and reports.
 
+    A trial run (`trainer.fast_dev_run`) on one machine leaves nothing in the run folder.
+
     Returns:
-        The run folder; None where something is missing, and on further devices.
+        The run folder; None where something is missing, of a trial run, and on further devices.
 
     Raises:
         MelanomaError: If tables, photographs or settings cannot be used, the run folder holds
             another configuration or other folds, or the process of a fold fails.
     """
+    if config.trainer.get("fast_dev_run") and not config.cluster.is_ray and _is_alone():
+        with TemporaryDirectory() as folder:
+            _train(_moved(config, Path(folder) / config.run_dir.name))
+        print("a trial run: nothing of it is kept", flush=True)
+        return None
+    return _train(config)
+
+
+def _moved(config: RunConfig, run_dir: Path) -> RunConfig:
+    resolved = yaml.safe_load(config.resolved) | {"run_dir": str(run_dir)}
+    return replace(config, run_dir=run_dir, resolved=yaml.safe_dump(resolved, sort_keys=False))
+
+
+def _is_alone() -> bool:
+    """Whether nobody has started this on further devices, which must find the same run folder."""
+    return int(os.environ.get("WORLD_SIZE", 1)) == 1 and "SLURM_PROCID" not in os.environ
+
+
+def _train(config: RunConfig) -> Path | None:
     run = RunFolder(config.run_dir)
     asked = parse_folds(config)
     check_call(config, asked)
@@ -98,9 +121,13 @@ def train_folds(config: RunConfig) -> Path | None:
         missing = missing_of(config, run, asked)
     if config.trainer.get("fast_dev_run") or not missing:
         return config.run_dir
+    submission = (
+        f"; scripts/build_submission.py --run-dir {run.path} --allow-missing-folds makes a submission "
+        "of what is finished"
+    )
+    has_finished = any(run.fold(fold).is_done for fold in asked)
     print(
-        f"stopped: {missing}. The same command goes on from there; scripts/build_submission.py "
-        f"--run-dir {run.path} --allow-missing-folds makes a submission of what is finished.",
+        f"stopped: {missing}. The same command goes on from there{submission * has_finished}.",
         flush=True,
     )
     return None
@@ -238,10 +265,12 @@ def _check_ended_well(run: RunFolder, codes: dict[str, int]) -> None:
         f"{name} {describe_end(code)}" for name, code in codes.items() if code not in (0, STOPPED)
     ]
     if stopped:
-        raise RunError(
-            f"{', '.join(stopped)}; the reason is above. What is finished stays in {run.path}; the "
-            "same command goes on from there."
+        goes_on = (
+            f" What is finished stays in {run.path}; the same command goes on from there."
+            if any(run.fold(number).is_begun for number in run.begun_folds())
+            else ""
         )
+        raise RunError(f"{', '.join(stopped)}; the reason is above.{goes_on}")
 
 
 def _predict_test_set(
