@@ -5,6 +5,7 @@ import sys
 import time
 from pathlib import Path
 
+import lightning.pytorch as pl
 import pandas as pd
 import pytest
 import torch
@@ -70,6 +71,25 @@ def test_several_devices_score_and_predict_what_one_does(
     with torch.no_grad():
         alone = torch.cat([best(batch["image"]) for batch in data.val_dataloader()])
     assert oof["prediction"].tolist() == pytest.approx(alone.squeeze().sigmoid().tolist(), abs=1e-5)
+
+
+@pytest.mark.usefixtures("warm")
+def test_several_devices_hold_the_backbone_still(competition: Path, folds_csv: Path) -> None:
+    first = tiny_config(competition, folds_csv)
+    pl.seed_everything(first.seed, workers=True, verbose=False)
+    data = first.data_module(0)
+    data.setup()
+    begun = first.module(data).network.backbone.state_dict()
+    for n_epochs, is_same in ((1, True), (2, False)):
+        frozen = ("--model.freeze_epochs=1", f"--trainer.max_epochs={n_epochs}", "--overwrite")
+        clipped = ("--trainer.gradient_clip_val=1", "--model.weight_decay=0.1")
+        process = start(*train(competition, folds_csv, 2, *frozen, *clipped))
+        log, _ = process.communicate()
+        assert process.returncode == 0, log
+        folder = RunFolder(folds_csv.parents[1] / "runs" / "tiny").fold(0)
+        state = torch.load(folder.last_checkpoint, weights_only=True)["state_dict"]
+        same = [torch.equal(state[f"network.backbone.{name}"], begun[name]) for name in begun]
+        assert all(same) is is_same
 
 
 @pytest.mark.long

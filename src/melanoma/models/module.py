@@ -223,9 +223,16 @@ class MelanomaModule(pl.LightningModule):
     def on_train_epoch_start(self) -> None:
         """Hold the backbone still in the first epochs if asked."""
         if self.hparams["freeze_epochs"]:
-            frozen = self.current_epoch < self.hparams["freeze_epochs"]
-            self.network.backbone.requires_grad_(not frozen)
+            frozen = self._is_frozen
+            # Several devices wait for the gradients of all parameters that they began with.
+            self.network.backbone.requires_grad_(not frozen or self.trainer.world_size > 1)
             self.network.backbone.train(not frozen)
+
+    def on_before_optimizer_step(self, optimizer: torch.optim.Optimizer) -> None:
+        """Leave out what several devices have computed for a backbone that is held still."""
+        if self._is_frozen and self.trainer.world_size > 1:
+            for parameter in self.network.backbone.parameters():
+                parameter.grad = None
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         """The loss of one batch, mixed and smoothed as asked."""
@@ -340,6 +347,10 @@ class MelanomaModule(pl.LightningModule):
         for state in checkpoint.get("optimizer_states", []):
             for group in state["param_groups"]:
                 group.update({name: on for name, on in own.items() if name in group})
+
+    @property
+    def _is_frozen(self) -> bool:
+        return bool(self.current_epoch < self.hparams["freeze_epochs"])
 
     @property
     def _is_fused(self) -> bool:
