@@ -73,11 +73,18 @@ def test_room_is_left_for_the_fold_that_is_next(run: RunFolder) -> None:
 
 def test_a_fold_that_cannot_fit_is_not_started(run: RunFolder) -> None:
     message = (
-        r"--disk_budget 90.0 kB: .*run takes 4\d.\d kB, another fold needs about 60.0 kB, and "
+        r"--disk_budget 90.0 kB: .*run takes 4\d.\d kB, what is to be trained needs about 60.0 kB, and "
         r"nothing more can be spared. The largest: fold_0/best.ckpt 20.0 kB, fold_1/last.ckpt"
     )
     with pytest.raises(RunError, match=message):
         keep_within(run, 90 * KB, next_fold=2)
+
+
+def test_room_is_left_for_all_folds_that_train_side_by_side(run: RunFolder) -> None:
+    keep_within(run, 150 * KB, next_fold=2)
+    with pytest.raises(RunError, match=r"what is to be trained needs about 100.0 kB"):
+        keep_within(run, 110 * KB, next_fold=2, running=[0, 1])  # 0 is done; 1 takes 20 of its 60
+    keep_within(run, 150 * KB, next_fold=2, running=[0, 1])
 
 
 def test_a_fold_that_another_process_writes_into_is_left_alone(run: RunFolder) -> None:

@@ -1,7 +1,7 @@
 """Keeping a run folder below a size: what can be spared of finished folds is removed."""
 
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -14,7 +14,12 @@ from melanoma.run_locks import hold_folds
 _SPARED = ("top", "photographs", "last.ckpt", "tensorboard")
 
 
-def keep_within(run: RunFolder, budget: int | None, next_fold: int | None = None) -> None:
+def keep_within(
+    run: RunFolder,
+    budget: int | None,
+    next_fold: int | None = None,
+    running: Sequence[int] = (),
+) -> None:
     """Remove what can be spared of finished folds until the run folder fits.
 
     Neither best checkpoints nor tables are ever removed. A fold that another process writes into
@@ -25,6 +30,7 @@ def keep_within(run: RunFolder, budget: int | None, next_fold: int | None = None
         budget: Bytes; None for no limit.
         next_fold: That is about to be trained: room is left for it, judged by the checkpoints there
             are.
+        running: Folds that have been started before it, and train beside it unless they are done.
 
     Raises:
         RunError: If it does not fit and a fold is about to be trained, naming the sizes. Without
@@ -32,7 +38,10 @@ def keep_within(run: RunFolder, budget: int | None, next_fold: int | None = None
     """
     if budget is None or not run.path.is_dir():
         return
-    needed = 0 if next_fold is None else _bytes_still_needed(run, run.fold(next_fold))
+    needed = 0
+    if next_fold is not None:
+        trained = {next_fold, *(fold for fold in running if not run.fold(fold).is_done)}
+        needed = sum(_bytes_still_needed(run, run.fold(fold)) for fold in trained)
     for folder, path in _removable(run):
         if _size(run.path) + needed <= budget:
             return
@@ -85,9 +94,9 @@ def _size(path: Path) -> int:
 def _too_large(run: RunFolder, size: int, needed: int, budget: int) -> str:
     kept = sorted(run.path.glob("fold_*/*.ckpt"), key=lambda path: -path.stat().st_size)
     sizes = (f"{p.relative_to(run.path)} {name_bytes(p.stat().st_size)}" for p in kept)
-    another = f", another fold needs about {name_bytes(needed)}" if needed else ""
+    another = f", what is to be trained needs about {name_bytes(needed)}" if needed else ""
     return (
         f"--disk_budget {name_bytes(budget)}: {run.path} takes {name_bytes(size)}{another}, and "
-        f"nothing more can be spared. The largest: {name_some(sizes)}. Give a larger budget, move "
-        "finished folds' best.ckpt elsewhere, or choose another --run_dir for the other folds."
+        f"nothing more can be spared. The largest: {name_some(sizes)}. Give a larger budget, fewer "
+        "--parallel_folds, or a --run_dir on a larger disk. No best.ckpt can go: it is predicted with."
     )

@@ -38,6 +38,7 @@ def jobs_of(
         title: Of the run, where folds of several are trained; begins the names of jobs, and lines.
     """
     quiet = ["--trainer.enable_progress_bar=false", "--trainer.enable_model_summary=false"]
+    started: list[int] = []
     for fold in folds:
         to_predict = [run.fold(number) for number in run.finished_folds()]
         deadline = budget.training_deadline(to_predict)
@@ -45,7 +46,8 @@ def jobs_of(
             return
         if config.overwrite:
             run.fold(fold).clear()
-        keep_within(run, config.disk_budget, next_fold=fold)
+        keep_within(run, config.disk_budget, next_fold=fold, running=started)
+        started.append(fold)
         more = quiet if side_by_side else []  # what would be drawn over each other
         yield job_of(config, run.config_yaml, run, fold, more, deadline, title)
 
