@@ -13,11 +13,12 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from melanoma.errors import ConfigError, ImageError, MelanomaError, TableError
+from melanoma.errors import ConfigError, ImageError, MelanomaError, RunError, TableError
 from melanoma.files import write_bytes
 from melanoma.images.hashing import from_hex
 from melanoma.images.prepare import Prepared, prepare_images
 from melanoma.images.reading import check_images, find_images
+from melanoma.locking import LOCKS, hold
 from melanoma.tables import IMAGE_NAME
 
 SCRIPT = Path(__file__).resolve().parents[2] / "scripts" / "prepare_images.py"
@@ -99,6 +100,16 @@ def test_what_is_finished_is_not_touched_again(competition: Path, output_dir: Pa
     again = prepare(competition, output_dir)
     assert (again.n_new, again.n_kept) == (0, 50)
     assert times(output_dir) == before
+
+
+def test_two_at_once_are_one_too_many(competition: Path, output_dir: Path) -> None:
+    with (
+        hold(output_dir / LOCKS / "prepare.lock", "copies are being made"),
+        pytest.raises(RunError, match=r"copies are being made"),
+    ):
+        prepare_images(competition, output_dir, size=16, num_workers=1)
+    assert not (output_dir / "prepare.json").exists()
+    assert prepare_images(competition, output_dir, size=16, num_workers=1).images_csv
 
 
 def test_only_what_is_missing_or_changed_is_made(competition: Path, output_dir: Path) -> None:

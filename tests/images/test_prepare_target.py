@@ -18,6 +18,11 @@ def test_source_and_target_must_lie_apart(tmp_path: Path, target: str) -> None:
         check_folders(source, source / target)
 
 
+def take(output_dir: Path, settings: CopySettings) -> None:
+    with claim(output_dir, settings):
+        pass
+
+
 def test_a_link_into_the_source_is_seen_through(tmp_path: Path) -> None:
     (tmp_path / "source").mkdir()
     (tmp_path / "link").symlink_to(tmp_path / "source")
@@ -30,40 +35,40 @@ def test_a_folder_beside_the_source_is_fine(tmp_path: Path) -> None:
 
 
 def test_a_folder_is_claimed_for_one_kind_of_copies(tmp_path: Path) -> None:
-    claim(tmp_path / "a" / "b", SETTINGS)
-    claim(tmp_path / "a" / "b", SETTINGS)
+    take(tmp_path / "a" / "b", SETTINGS)
+    take(tmp_path / "a" / "b", SETTINGS)
     message = r"made with --size 256 --quality 95, not with --size 512 --square --quality 95"
     with pytest.raises(ConfigError, match=message):
-        claim(tmp_path / "a" / "b", CopySettings(512, True, 95))
+        take(tmp_path / "a" / "b", CopySettings(512, True, 95))
 
 
 @pytest.mark.parametrize("content", ["", "{", "[]", "7"])
 def test_a_claim_that_cannot_be_read_is_another_one(tmp_path: Path, content: str) -> None:
     (tmp_path / "prepare.json").write_text(content)
     with pytest.raises(ConfigError, match="made with unknown options, not with --size 256"):
-        claim(tmp_path, SETTINGS)
+        take(tmp_path, SETTINGS)
 
 
 def test_somebody_elses_folder_is_left_alone(tmp_path: Path) -> None:
     (tmp_path / "train.csv").touch()
     (tmp_path / "photo.jpg").touch()
     with pytest.raises(ConfigError, match=r"did not write: photo.jpg, train.csv. Give a new or"):
-        claim(tmp_path, SETTINGS)
+        take(tmp_path, SETTINGS)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["photo.jpg", "train.csv"]
 
 
 def test_a_folder_whose_claim_was_cut_off_is_as_good_as_empty(tmp_path: Path) -> None:
     (tmp_path / ".prepare.123.json").write_text("{")
-    claim(tmp_path, SETTINGS)
+    take(tmp_path, SETTINGS)
     remove_leftovers(tmp_path)
-    assert [path.name for path in tmp_path.iterdir()] == ["prepare.json"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == [".locks", "prepare.json"]
     assert json.loads((tmp_path / "prepare.json").read_text())["size"] == 256
 
 
 def test_a_folder_that_cannot_be_made_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
-    with pytest.raises(MelanomaError, match=r"file/prepare.json cannot be written"):
-        claim(tmp_path / "file", SETTINGS)
+    with pytest.raises(MelanomaError, match=r"file/.locks/prepare.lock cannot be written"):
+        take(tmp_path / "file", SETTINGS)
 
 
 def test_only_our_own_leftovers_are_removed(tmp_path: Path) -> None:

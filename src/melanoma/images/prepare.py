@@ -126,6 +126,7 @@ def prepare_images(
     Raises:
         TableError, ImageError: If a table is broken, or photographs are missing or ambiguous.
         ConfigError: If an option is out of range, or the folder holds something else.
+        RunError: If another process is making copies in that folder.
         MelanomaError: If there is not enough space, or the folder cannot be written.
     """
     settings = CopySettings(size, square, quality)
@@ -137,11 +138,11 @@ def prepare_images(
         CopyJob(source, copy_path(output_dir, photograph.split, photograph.image_name))
         for photograph, source in zip(photographs, sources)
     ]
-    claim(output_dir, settings)
-    remove_leftovers(output_dir)
-    check_space(output_dir, jobs, settings)
-    results = _make_copies(jobs, settings, num_workers or os.cpu_count() or 1)
-    return _finish(data_dir, output_dir, dict(zip(photographs, results)), skip_broken)
+    with claim(output_dir, settings):
+        remove_leftovers(output_dir)
+        check_space(output_dir, jobs, settings)
+        results = _make_copies(jobs, settings, num_workers or os.cpu_count() or 1)
+        return _finish(data_dir, output_dir, dict(zip(photographs, results)), skip_broken)
 
 
 def _check_options(settings: CopySettings, num_workers: int | None) -> None:

@@ -1,8 +1,8 @@
 """Whether a folder can take copies of photographs: checked before the first one is made."""
 
 import shutil
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import asdict
 from pathlib import Path
 from statistics import mean
@@ -11,9 +11,11 @@ from melanoma.errors import ConfigError, MelanomaError, name_bytes, name_some
 from melanoma.files import find_leftovers, read_object, remove_file, write_json
 from melanoma.images.copies import CopyJob, CopySettings, encode_copy
 from melanoma.images.decoding import UNREADABLE
+from melanoma.locking import LOCKS, hold
 
 # How many photographs are tried to know how large the copies will be.
 _TRIED = 16
+_CLAIM = "prepare.json"
 
 
 def check_folders(data_dir: Path, output_dir: Path) -> None:
@@ -30,14 +32,13 @@ def check_folders(data_dir: Path, output_dir: Path) -> None:
         )
 
 
-def claim(output_dir: Path, settings: CopySettings) -> None:
-    """Note in the folder what its copies are made with, so that two kinds are never mixed.
+def check_claim(output_dir: Path, settings: CopySettings) -> bool:
+    """Check that a folder is new, or one that was begun for copies made alike; whether it was begun.
 
     Raises:
         ConfigError: If the folder holds other copies, or files that are none.
-        MelanomaError: If it cannot be written.
     """
-    path = output_dir / "prepare.json"
+    path = output_dir / _CLAIM
     if path.is_file():
         earlier = read_object(path)
         if earlier != asdict(settings):
@@ -46,7 +47,7 @@ def claim(output_dir: Path, settings: CopySettings) -> None:
                 f"{_as_options(asdict(settings))}. Copies of two kinds are not mixed: give another "
                 "--output_dir, or remove that folder first."
             )
-        return
+        return True
     if output_dir.is_dir():
         foreign = sorted(p.name for p in output_dir.iterdir() if not p.name.startswith("."))
         if foreign:
@@ -54,7 +55,23 @@ def claim(output_dir: Path, settings: CopySettings) -> None:
                 f"{output_dir}: holds files that this script did not write: {name_some(foreign)}. "
                 "Give a new or an empty folder as --output_dir."
             )
-    write_json(path, asdict(settings))
+    return False
+
+
+@contextmanager
+def claim(output_dir: Path, settings: CopySettings) -> Iterator[None]:
+    """Be the only process that makes copies in a folder; it notes what they are made with.
+
+    Raises:
+        ConfigError: As `check_claim`.
+        RunError: If another process is making copies there.
+        MelanomaError: If it cannot be written.
+    """
+    check_claim(output_dir, settings)  # before anything is written into a stranger's folder
+    with hold(output_dir / LOCKS / "prepare.lock", f"copies are being made in {output_dir}"):
+        if not check_claim(output_dir, settings):
+            write_json(output_dir / _CLAIM, asdict(settings))
+        yield
 
 
 def remove_leftovers(output_dir: Path) -> None:
