@@ -8,7 +8,7 @@ from typing import Any
 import lightning.pytorch as pl
 import pandas as pd
 import torch
-from lightning.pytorch.callbacks import BasePredictionWriter, Callback
+from lightning.pytorch.callbacks import BasePredictionWriter, Callback, Checkpoint
 from torch import Tensor
 
 from melanoma.errors import RunError, name_some
@@ -125,6 +125,19 @@ class EpochTable(Callback):
             torch.tensor([n, loss], device=strategy.root_device), reduce_op="sum"
         )
         return int(sums[0]), float(sums[1])
+
+
+class AfterOthers(Callback):
+    """Comes after the callbacks of the module, such as the averaging of weights, too."""
+
+    def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
+        """Go behind all others but the checkpoints, which Lightning puts last."""
+        listed: list[Callback] = trainer.callbacks  # type: ignore[attr-defined]
+        others = [callback for callback in listed if callback is not self]
+        saves = [isinstance(callback, Checkpoint) for callback in others]
+        place = saves.index(True) if any(saves) else len(others)
+        # A new list: Lightning is going through this one.
+        trainer.callbacks = [*others[:place], self, *others[place:]]  # type: ignore[attr-defined]
 
 
 class LastValidation(Callback):

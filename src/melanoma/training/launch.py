@@ -104,7 +104,7 @@ def _moved(config: RunConfig, run_dir: Path) -> RunConfig:
 
 def _is_alone() -> bool:
     """Whether nobody has started this on further devices, which must find the same run folder."""
-    return int(os.environ.get("WORLD_SIZE", 1)) == 1 and "SLURM_PROCID" not in os.environ
+    return int(os.environ.get("WORLD_SIZE") or 1) == 1 and "SLURM_PROCID" not in os.environ
 
 
 def _train(config: RunConfig) -> Path | None:

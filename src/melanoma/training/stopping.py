@@ -12,13 +12,13 @@ from typing import Any
 
 import lightning.pytorch as pl
 import torch
-from lightning.pytorch.callbacks import Callback, Checkpoint, ModelCheckpoint
+from lightning.pytorch.callbacks import Callback, ModelCheckpoint
 from torch import Tensor
 
 from melanoma.errors import RunError, name_some
 from melanoma.images.dataset import DrawSampler
 from melanoma.tables import IMAGE_NAME
-from melanoma.training.callbacks import EpochTable, loss_of
+from melanoma.training.callbacks import AfterOthers, EpochTable, loss_of
 
 # Several devices have to agree on stopping, which costs a message; one alone asks its clock.
 _AGREE_EVERY_STEPS = 20
@@ -60,19 +60,6 @@ class StepCheckpoint(ModelCheckpoint):
         """Write a checkpoint if it is time, and the place for one."""
         if can_go_on_from_here(trainer):
             super().on_train_batch_end(trainer, pl_module, *step)
-
-
-class AfterOthers(Callback):
-    """Comes after the callbacks of the module, such as the averaging of weights, too."""
-
-    def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
-        """Go behind all others but the checkpoints, which Lightning puts last."""
-        listed: list[Callback] = trainer.callbacks  # type: ignore[attr-defined]
-        others = [callback for callback in listed if callback is not self]
-        saves = [isinstance(callback, Checkpoint) for callback in others]
-        place = saves.index(True) if any(saves) else len(others)
-        # A new list: Lightning is going through this one.
-        trainer.callbacks = [*others[:place], self, *others[place:]]  # type: ignore[attr-defined]
 
 
 class StopInTime(AfterOthers):

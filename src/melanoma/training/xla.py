@@ -11,11 +11,11 @@ from typing import Any, BinaryIO
 
 import lightning.pytorch as pl
 import torch
-from lightning.pytorch.callbacks import Callback
 from lightning.pytorch.plugins.io import XLACheckpointIO
 from lightning.pytorch.plugins.precision import XLAPrecision
 
 from melanoma.models.tracing import run_traced
+from melanoma.training.callbacks import AfterOthers
 from melanoma.training.checkpoint_io import AtomicCheckpointIO
 
 _ADDRESSES, _TASK = "TPU_PROCESS_ADDRESSES", "CLOUD_TPU_TASK_ID"
@@ -55,12 +55,13 @@ class AtomicXLACheckpointIO(AtomicCheckpointIO, XLACheckpointIO):
         xm.save(checkpoint, file, master_only=False)
 
 
-class StepsOnXLA(Callback):
+class StepsOnXLA(AfterOthers):
     """Ends what is traced at the start and end of epochs and of each batch; nothing waits for it.
 
     Lightning ends it in the optimiser's step alone. A validation would then become one program, and
     what callbacks do between steps would be part of the step that follows: another program, minutes
-    to compile, wherever they do something else, as at the start of an epoch. To be the last callback.
+    to compile, wherever they do something else, as at the start of an epoch. To be the last of all that
+    are given to the Trainer.
     """
 
     def on_train_epoch_start(self, trainer: pl.Trainer, *_: Any) -> None:
