@@ -24,6 +24,7 @@ from filelock import FileLock
 
 from melanoma.errors import NAMED_VALUES, RemoteError, name_some
 from melanoma.files import read_object, write_atomically, write_json, writing_explained
+from melanoma.identifiers import hash_forms
 from melanoma.remote.keeping import tidy, trim
 from melanoma.remote.listing import FOLDER, NAME, list_photographs, read_listing, write_listing
 from melanoma.remote.storage import Entry, Storage
@@ -82,7 +83,7 @@ class Mirror:
         """How large a photograph is by the listing there is, by its path in the folder; else None."""
         path = self.folder / "photographs.csv"
         sizes = _sizes(path, path.stat().st_mtime_ns) if path.is_file() else {}
-        return sizes.get(_number(name))
+        return sizes.get(int(hash_forms([name])[0]))
 
     def _is_old(self, listing: Path) -> bool:
         return _INDEX not in self.tables and time.time() - listing.stat().st_mtime > _RELISTED_S
@@ -93,11 +94,7 @@ def _sizes(listing: Path, _changed: int) -> dict[int, int]:
     # By number, not by name: every worker has one, of up to millions of photographs.
     listed = read_listing(listing)
     names = (listed[FOLDER] + "/" + listed[NAME]).str.lstrip("/")
-    return dict(zip(map(_number, names), listed[BYTES].tolist()))
-
-
-def _number(name: str) -> int:
-    return int.from_bytes(sha256(name.encode()).digest()[:8], "big")
+    return dict(zip(hash_forms(names).tolist(), listed[BYTES].tolist()))
 
 
 def mirror_at(folder: Path) -> Mirror | None:
