@@ -154,13 +154,17 @@ def read_sample_submission(data_dir: Path) -> pd.DataFrame | None:
     return table
 
 
-def check_form(data_dir: Path) -> None:
+def check_form(test: pd.DataFrame | None, data_dir: Path) -> None:
     """Check that test.csv and sample_submission.csv are of the same images, where both are there.
+
+    Args:
+        test: As `read_test` gives it.
+        data_dir: The competition folder.
 
     Raises:
         TableError: Naming images of one that are not in the other.
     """
-    test, form = read_test(data_dir), read_sample_submission(data_dir)
+    form = read_sample_submission(data_dir)
     if test is None or form is None:
         return
     paths = test_csv(data_dir), sample_submission_csv(data_dir)

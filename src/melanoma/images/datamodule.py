@@ -124,7 +124,7 @@ class MelanomaDataModule(pl.LightningDataModule):
             TableError, ImageError, ConfigError: Naming what is wrong and where.
         """
         self._check_fold()
-        check_form(self.data_dir)
+        check_form(self._sources.test, self.data_dir)
         for table, path in zip(
             self._sources.labelled, [train_csv(self.data_dir), self.external_csv]
         ):
