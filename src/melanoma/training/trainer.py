@@ -86,6 +86,12 @@ def check_trainer(config: RunConfig) -> None:
     for name in ("max_epochs", "max_steps", "accumulate_grad_batches", "check_val_every_n_epoch"):
         if config.trainer.get(name) == 0:
             raise ConfigError(f"--trainer.{name} 0: must be at least 1.")
+    if config.trainer.get("precision") == "16-true":
+        raise ConfigError(
+            "--trainer.precision 16-true: a float16 has no number as small as the squared gradients of "
+            "Adam, which would divide by zero. Choose bf16-true, or 16-mixed, whose weights and "
+            "optimiser have 32 bits."
+        )
     if not config.trainer.get("fast_dev_run"):
         _check_whole(config.trainer)
     if config.trainer.get("max_epochs") == -1 and config.trainer.get("max_steps", -1) == -1:
