@@ -1,5 +1,6 @@
 """One fold of a competition as a Lightning data module."""
 
+from copy import copy
 from functools import cached_property
 from pathlib import Path
 from typing import Literal
@@ -22,7 +23,12 @@ from melanoma.images.dataset import Batch, MelanomaDataset
 from melanoma.images.reading import check_images
 from melanoma.images.sources import PATH, Sources, read_sources
 from melanoma.images.transforms import Augmentation, AugmentationName
-from melanoma.images.workers import create_loader, default_workers
+from melanoma.images.workers import (
+    SHARED_MEMORY,
+    create_loader,
+    default_workers,
+    workers_with_room,
+)
 from melanoma.metadata import MetadataStatistics
 from melanoma.remote.opening import DEFAULT_SIZE, local_folder
 from melanoma.tables import DIAGNOSIS, FOLD, IMAGE_NAME, TARGET, check_form, test_csv, train_csv
@@ -51,8 +57,8 @@ class MelanomaDataModule(pl.LightningDataModule):
             ~/.cache/melanoma.
         data_cache_size: Of an address: what the photographs there may take, such as 20GB. Those that
             find no place are fetched in each epoch.
-        num_workers: Processes that read photographs; by default one per core, at most 8. Their
-            number changes the speed, never what is fed.
+        num_workers: Processes that read photographs; by default one per core, at most 8, and no more
+            than shared memory has room for. Their number changes the speed, never what is fed.
         augmentation: Random changes of training photographs: none, light, medium or heavy.
         nuisances: Whether hairs and the black rim of a microscope are drawn on some of them.
         sampling: Of training photographs: uniform (each once an epoch) or balanced (melanomas and all
@@ -93,8 +99,6 @@ class MelanomaDataModule(pl.LightningDataModule):
         for name, value in [("image_size", image_size), ("batch_size", batch_size)]:
             if value < 1:
                 raise ConfigError(f"--data.{name} {value}: must be at least 1.")
-        if num_workers is not None and num_workers < 0:
-            raise ConfigError(f"--data.num_workers {num_workers}: must not be negative.")
         self.data_dir = local_folder(data_dir, data_cache, data_cache_size)
         self.folds_csv = Path(folds_csv)
         self.fold_column = fold_column
@@ -102,7 +106,7 @@ class MelanomaDataModule(pl.LightningDataModule):
         self.image_size = image_size
         self.batch_size = batch_size
         self.cache = Path(cache) if cache else None
-        self.num_workers = default_workers() if num_workers is None else num_workers
+        self.num_workers = _checked_workers(num_workers, batch_size, image_size)
         self.augmentation = Augmentation(augmentation, nuisances)
         self.fold = fold
         self.sampling = sampling
@@ -163,6 +167,19 @@ class MelanomaDataModule(pl.LightningDataModule):
             known = diagnosis_classes(training, str(train_csv(self.data_dir))) != UNKNOWN_CLASS
             training = training[known]
         return training, train[validates]
+
+    def excerpt(self) -> "MelanomaDataModule":
+        """The same fold with one photograph of each class to train on, and one to validate.
+
+        Read by this process, in one batch. Only once it is set up.
+        """
+        few = copy(self)
+        few._datasets, few._tables = {}, {}
+        few.batch_size, few.num_workers = min(self.batch_size, 2), 0
+        training, validation = self.rows_of(self.fold)
+        few._add_dataset("train", training.groupby(TARGET, sort=False).head(1))
+        few._add_dataset("val", validation.groupby(TARGET, sort=False).head(1))
+        return few
 
     def table(self, stage: Stage) -> pd.DataFrame:
         """The rows of a stage's photographs, by whose number (`index`) predictions are ordered."""
@@ -283,3 +300,18 @@ class MelanomaDataModule(pl.LightningDataModule):
             weights=self._sampling_weights(stage),
             fill_batches=self.fill_batches,
         )
+
+
+def _checked_workers(num_workers: int | None, batch_size: int, image_size: int) -> int:
+    if num_workers is None:
+        return default_workers(batch_size, image_size)
+    if num_workers < 0:
+        raise ConfigError(f"--data.num_workers {num_workers}: must not be negative.")
+    room = workers_with_room(batch_size, image_size)
+    if num_workers > room:
+        raise ConfigError(
+            f"--data.num_workers {num_workers}: {SHARED_MEMORY} has room for the batches of {room} "
+            f"({batch_size} photographs of {image_size} pixels each). Give --data.num_workers {room}, "
+            "leave it out, or start the container with more (docker run --shm-size 2g)."
+        )
+    return num_workers

@@ -11,7 +11,7 @@ from torch.utils.data import DataLoader
 from melanoma.errors import TableError
 from melanoma.images.dataset import Batch, MelanomaDataset
 from melanoma.images.reading import check_images, find_images
-from melanoma.images.workers import create_loader, default_workers
+from melanoma.images.workers import create_loader, default_workers, workers_with_room
 from melanoma.tables import IMAGE_NAME, read_test, test_csv
 
 
@@ -22,7 +22,8 @@ class PredictionDataModule(pl.LightningDataModule):
         paths: A photograph per row.
         image_size_px: Side of the square they are resized to.
         batch_size: Photographs per step and device.
-        num_workers: Processes that read them; None for one per core, at most 8.
+        num_workers: Processes that read them; None for one per core, at most 8. Fewer where shared
+            memory has no room for their batches.
         fill_batches: Whether the last batch is filled up, as of `create_loader`.
     """
 
@@ -38,7 +39,12 @@ class PredictionDataModule(pl.LightningDataModule):
         targets = np.full(len(paths), np.nan, dtype=np.float32)
         self.dataset = MelanomaDataset(paths, targets, image_size_px)
         self.batch_size = batch_size
-        self.num_workers = default_workers() if num_workers is None else num_workers
+        # Batches may be larger than those that a number was once given for.
+        self.num_workers = (
+            default_workers(batch_size, image_size_px)
+            if num_workers is None
+            else min(num_workers, workers_with_room(batch_size, image_size_px))
+        )
         self.fill_batches = fill_batches
 
     def predict_dataloader(self) -> DataLoader[Batch]:

@@ -5,6 +5,8 @@ import os
 import sys
 from collections.abc import Iterator
 from functools import partial
+from pathlib import Path
+from shutil import disk_usage
 from typing import Any
 
 import cv2
@@ -16,7 +18,10 @@ from torch.utils.data import DataLoader, Dataset
 
 from melanoma.images.dataset import Batch, DrawSampler, collate
 
+SHARED_MEMORY = Path("/dev/shm")  # noqa: S108 - torch chooses it, and makes names of its own
 _MOST_WORKERS = 8
+# torch's prefetch_factor, of each worker.
+_READY_BATCHES = 2
 # On Linux forked, which Python 3.14 no longer does by itself: a worker starts in no time, and shares
 # tables and modules with the process that started it.
 _START = "fork" if sys.platform == "linux" else None
@@ -29,9 +34,25 @@ def available_cores() -> set[int]:
     return set(range(os.cpu_count() or 1))
 
 
-def default_workers() -> int:
-    """One per core that may be used, at most eight."""
-    return min(_MOST_WORKERS, len(available_cores()))
+def default_workers(batch_size: int, image_size_px: int) -> int:
+    """One per core that may be used, at most eight, and no more than have room for their batches."""
+    room = workers_with_room(batch_size, image_size_px)
+    return min(_MOST_WORKERS, len(available_cores()), room)
+
+
+def workers_with_room(batch_size: int, image_size_px: int) -> int:
+    """How many workers can hand over their batches through shared memory; 0 if not even one can.
+
+    A worker that finds no room is killed (SIGBUS). Each has two batches ready, and one is in use.
+
+    Args:
+        batch_size: Photographs per step and device.
+        image_size_px: Their side, of three bytes a pixel.
+    """
+    if not SHARED_MEMORY.is_dir():  # it is elsewhere, or without a limit of its own
+        return sys.maxsize
+    batch_bytes = batch_size * 3 * image_size_px**2
+    return max(0, (disk_usage(SHARED_MEMORY).free // batch_bytes - 1) // _READY_BATCHES)
 
 
 class ResumableLoader(DataLoader[Batch]):
