@@ -201,6 +201,18 @@ def read_table(path: Path, required: Sequence[str]) -> pd.DataFrame:
         TableError: If the file is missing, unreadable, empty, or lacks a column.
     """
     table = _read_csv(path)
+    check_columns(table, required, path)
+    if table.empty:
+        raise TableError(f"{path}: the table has a header but no rows. Download the file again.")
+    return table
+
+
+def check_columns(table: pd.DataFrame, required: Sequence[str], path: Path) -> None:
+    """Check that a table has the required columns.
+
+    Raises:
+        TableError: Naming those that it lacks, and what may have been meant.
+    """
     missing = [column for column in required if column not in table.columns]
     if missing:
         hints = "".join(
@@ -210,9 +222,6 @@ def read_table(path: Path, required: Sequence[str]) -> pd.DataFrame:
             f"{path}: no column {name_some(missing)}; it has {', '.join(map(str, table.columns))}."
             f"{hints} Rename the column or give another file."
         )
-    if table.empty:
-        raise TableError(f"{path}: the table has a header but no rows. Download the file again.")
-    return table
 
 
 def check_image_names(table: pd.DataFrame, path: Path) -> None:

@@ -130,6 +130,45 @@ def test_a_missing_fold_is_named_with_the_command_that_trains_it(run: RunFolder)
     assert not run.submission_csv.exists()
 
 
+def test_of_unfinished_runs_the_folds_are_taken_that_all_have(
+    run: RunFolder, other: RunFolder, tmp_path: Path
+) -> None:
+    run.fold(1).done_json.unlink()
+    built = build_submission([run.path, other.path], out_dir=tmp_path, allow_missing_folds=True)
+    assert built.folds == [0]
+    assert "rests on 1 finished fold(s) that all runs have: 0." in built.as_text()
+    elsewhere = tmp_path / "elsewhere.csv"
+    parts = [pd.read_csv(other.fold(fold).oof_csv) for fold in (0, 1)]
+    pd.concat(parts).to_csv(elsewhere, index=False)
+    beside = build_submission(
+        [run.path], [elsewhere], out_dir=tmp_path / "beside", allow_missing_folds=True
+    )
+    assert beside.folds == [0]
+    other.fold(0).done_json.unlink()
+    with pytest.raises(
+        RunError, match=r"no fold is finished in all of the runs.*other: 1; .*tiny: 0\)\. Train the"
+    ):
+        build_submission([run.path, other.path], out_dir=tmp_path, allow_missing_folds=True)
+    run.fold(0).done_json.unlink()
+    with pytest.raises(RunError, match=r"tiny: no fold is finished, .* Train with .*--fold all"):
+        build_submission([run.path, other.path], out_dir=tmp_path, allow_missing_folds=True)
+    run.config_yaml.unlink()
+    with pytest.raises(RunError, match=r"no run folder, it has no config.yaml"):
+        build_submission([run.path, other.path], out_dir=tmp_path, allow_missing_folds=True)
+
+
+def test_what_the_folds_of_a_run_predict_is_blended_without_its_training_table(
+    run: RunFolder, tmp_path: Path
+) -> None:
+    """As of somebody else's checkpoints, of which there is nothing out of fold."""
+    tables = [run.fold(fold).test_csv for fold in (0, 1)]
+    built = build_submission(submissions=tables, out_dir=tmp_path / "theirs")
+    first, second = (pd.read_csv(path).set_index("image_name")["prediction"] for path in tables)
+    assert built.submission_csv is not None
+    made = pd.read_csv(built.submission_csv).set_index("image_name")["target"]
+    assert made.to_dict() == pytest.approx(((first + second) / 2).to_dict())
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [

@@ -93,7 +93,7 @@ def blend_runs(
         board.add(run, name)
     candidates = [
         _score_method(METHODS[name].with_weights(weights), board, predictions)
-        for name in _methods_to_score(method, predictions, context)
+        for name in methods_to_score(method, predictions, context)
     ]
     taken, notes = _take(candidates, method, board)
     final = taken.method.fit(taken.features, targets, folds)
@@ -134,7 +134,14 @@ def blend_submissions(
     return Blended(used.name, blend, test, spearman_matrix(submissions))
 
 
-def _methods_to_score(method: MethodChoice, predictions: Predictions, context: bool) -> list[str]:
+def methods_to_score(
+    method: MethodChoice, predictions: Predictions, context: bool = False
+) -> list[str]:
+    """The methods that a choice compares, the simplest first.
+
+    Raises:
+        ConfigError: If one of them is fitted, and all predictions are of one fold.
+    """
     alone = len(predictions.names) == 1
     names = list(METHODS) if method == "best" and not alone else ["mean", method]
     names = [name for name in METHODS if name in names]

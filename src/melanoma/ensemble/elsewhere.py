@@ -19,6 +19,7 @@ from melanoma.tables import (
     PREDICTION,
     SUBMISSION_COLUMNS,
     TARGET,
+    check_columns,
     check_image_names,
     check_probabilities,
     name_values,
@@ -57,7 +58,8 @@ def read_submissions(
     """Read submissions of the same test images.
 
     Args:
-        paths: Tables of image_name and target, at least one.
+        paths: Tables of image_name and target, or of image_name and prediction as the folds of a run
+            have them; at least one.
         form: The competition's sample_submission.csv, whose images and order are wanted; without it
             those of the first submission.
 
@@ -98,7 +100,10 @@ def _check_classes(table: pd.DataFrame, path: Path) -> None:
 
 
 def _read_submission(path: Path) -> pd.DataFrame:
-    table = read_table(path, SUBMISSION_COLUMNS)
+    table = read_table(path, [IMAGE_NAME])
+    if PREDICTION in table.columns and TARGET not in table.columns:
+        return table.rename(columns={PREDICTION: TARGET})  # the test.csv of a fold
+    check_columns(table, SUBMISSION_COLUMNS, path)
     if PREDICTION in table.columns:
         raise TableError(
             f"{path}: has a column {PREDICTION} beside {TARGET}, so that {TARGET} seems to be the "

@@ -36,7 +36,8 @@ def read_runs(
     Args:
         run_dirs: The folders that scripts/train_folds.py wrote.
         data_dir: The competition folder; by default where each run's configuration says it was.
-        allow_missing_folds: Take what is finished; the images of other folds are left out.
+        allow_missing_folds: Take the folds that are finished in all of the runs; the images of others
+            are left out.
 
     Raises:
         RunError: If a folder is no run, or folds are missing.
@@ -45,9 +46,10 @@ def read_runs(
     """
     tables: dict[tuple[Path, Path, str], pd.DataFrame] = {}
     forms: dict[Path, pd.DataFrame | None] = {}
+    runs = [RunFolder(path) for path in run_dirs]
+    finished = _finished_in_all(runs) if allow_missing_folds and runs else None
     sources = []
-    for path in run_dirs:
-        run = RunFolder(path)
+    for run in runs:
         settings = run.read_config()["data"]
         folder = folder_of_run(settings, data_dir)
         made_from = folder, Path(settings["folds_csv"]), settings.get("fold_column", FOLD)
@@ -57,20 +59,29 @@ def read_runs(
         if folder not in forms:
             forms[folder] = read_sample_submission(folder)
         train = tables[made_from]
-        if allow_missing_folds:
-            train = _of_finished_folds(run, train)
+        if finished is not None:
+            train = train[train[FOLD].isin(finished)]
         sources.append(read_run(run, train, forms[folder], folder))
     return sources
 
 
-def _of_finished_folds(run: RunFolder, train: pd.DataFrame) -> pd.DataFrame:
-    finished = train[train[FOLD].isin(run.finished_folds())]
-    if finished.empty:
+def _finished_in_all(runs: Sequence[RunFolder]) -> set[int]:
+    """The folds that each of the runs has finished."""
+    for run in runs:
+        run.read_config()  # for its errors: what is no run folder has no folds either
+        if not run.finished_folds():
+            raise RunError(
+                f"{run.path}: no fold is finished, so there is nothing to build from. Train with "
+                f"scripts/train_folds.py --config {run.config_yaml} --fold all."
+            )
+    common = set.intersection(*(set(run.finished_folds()) for run in runs))
+    if not common:
+        named = "; ".join(f"{run.path}: {name_some(run.finished_folds())}" for run in runs)
         raise RunError(
-            f"{run.path}: no fold is finished, so there is nothing to build from. Train with "
-            f"scripts/train_folds.py --config {run.config_yaml} --fold all."
+            f"no fold is finished in all of the runs, so there is nothing to blend ({named}). Train "
+            "the same folds of each, or leave one out."
         )
-    return finished
+    return common
 
 
 def read_run(

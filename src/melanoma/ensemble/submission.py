@@ -27,6 +27,7 @@ from melanoma.ensemble.text import blend_as_text, wrap
 from melanoma.errors import ConfigError, name_some
 from melanoma.remote.opening import local_folder
 from melanoma.tables import (
+    FOLD,
     IMAGE_NAME,
     OOF_COLUMNS,
     PREDICTION,
@@ -111,7 +112,8 @@ def build_submission(
         out_dir: Where oof.csv, submission.csv and submission.json go; by default into the folder of
             an only run, else runs/blend.
         previous: An earlier submission to correlate with.
-        allow_missing_folds: Build from the folds that are finished, and say how many they are.
+        allow_missing_folds: Build from the folds that are finished in all runs, and say how many
+            they are.
         overwrite: Replace files that another command wrote.
 
     Raises:
@@ -167,7 +169,8 @@ def _blend_sources(options: Options, data_dir: Path | None) -> _Made:
         )
     folds = np.unique(predictions.folds).tolist()
     if options.allow_missing_folds:
-        blended.notes.append(f"rests on {len(folds)} finished fold(s): {name_some(folds)}.")
+        of_all = " that all runs have" * (len(options.run_dir) > 1)
+        blended.notes.append(f"rests on {len(folds)} finished fold(s){of_all}: {name_some(folds)}.")
     files = [file for source in sources for file in source.files]
     return _Made(
         blended,
@@ -182,7 +185,10 @@ def _blend_sources(options: Options, data_dir: Path | None) -> _Made:
 
 def _read_sources(options: Options, data_dir: Path | None) -> list[Source]:
     sources = read_runs(options.run_dir, data_dir, options.allow_missing_folds)
-    sources += [read_oof_table(path) for path in options.oof]
+    tables = [read_oof_table(path) for path in options.oof]
+    if options.allow_missing_folds and sources:
+        tables = [_of_folds(table, sources[0].oof[FOLD]) for table in tables]
+    sources += tables
     if not options.submissions:
         return sources
     form = None if data_dir is None else read_sample_submission(data_dir)
@@ -194,6 +200,11 @@ def _read_sources(options: Options, data_dir: Path | None) -> list[Source]:
             made, test_names=test_names, test=test[None, :], files=(*made.files, path)
         )
     return sources
+
+
+def _of_folds(source: Source, folds: "pd.Series[int]") -> Source:
+    """The rows of a table made elsewhere that are of the folds which runs have finished."""
+    return replace(source, oof=source.oof[source.oof[FOLD].isin(folds)])
 
 
 def _blend_submissions(options: Options, data_dir: Path | None) -> _Made:
