@@ -1,14 +1,18 @@
+import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
 from melanoma.ensemble.submission import Submission
-from melanoma.errors import ConfigError, RunError
+from melanoma.errors import ConfigError, MelanomaError, RunError
 from melanoma.run_folder import RunFolder
+from melanoma.sweeping import blend as blend_module
 from melanoma.sweeping import sweep as module
+from melanoma.sweeping.blend import MARK
 from melanoma.sweeping.runs import read_runs, share_of
-from melanoma.sweeping.sweep import MARK, sweep
+from melanoma.sweeping.sweep import sweep
 from melanoma.training import launch
 from melanoma.training.processes import Job, JobQueue, Share
 from tiny_run import tiny_options
@@ -67,7 +71,7 @@ def blended(monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
         blends.append([path.name for path in run_dir])
         return None
 
-    monkeypatch.setattr(module, "build_submission", build)
+    monkeypatch.setattr(blend_module, "build_submission", build)
     return blends
 
 
@@ -179,3 +183,40 @@ def test_runs_that_divide_the_machine_differently_are_refused(
         pytest.skip("needs two cores")
     with pytest.raises(ConfigError, match=r"a-seed0 and b-seed0 would divide this machine diff"):
         share_of(runs)
+
+
+@pytest.mark.parametrize(
+    ("fold", "method", "message"),
+    [
+        ("0", "weighted", r"weighted: fitted on all folds but one .*which takes two folds or more"),
+        ("0", "best", r"fitted on all folds but one"),
+        ("all", "mean", r"b-seed0: fold of TRAIN_.* is another than in .*a-seed0"),
+    ],
+)
+def test_a_blend_that_cannot_be_made_is_refused_before_training(
+    recipes: Recipes, options: list[str], tmp_path: Path, fold: str, method: str, message: str
+) -> None:
+    if fold == "all":
+        (given,) = (o.partition("=")[2] for o in options if o.startswith("--data.folds_csv"))
+        folds = pd.read_csv(given)
+        folds.assign(fold=1 - folds["fold"]).to_csv(tmp_path / "others.csv", index=False)
+        recipes[1].write_text(f"data: {{folds_csv: {tmp_path / 'others.csv'}}}\n")
+        recipes[0].write_text(f"data: {{folds_csv: {given}}}\n")
+        options = [o for o in options if not o.startswith("--data.folds_csv")]
+    runs = read_runs(recipes, [0], [*options, f"--fold={fold}"], tmp_path / "runs")
+    with pytest.raises(MelanomaError, match=message):
+        sweep(runs, tmp_path / "runs" / "sweep", method)  # type: ignore[arg-type]
+    assert not (tmp_path / "runs").exists()
+
+
+def test_another_blend_in_the_way_is_found_before_training(
+    recipes: Recipes, options: list[str], tmp_path: Path
+) -> None:
+    there = {"method": "rank", "run_dir": ["runs/x"], "oof": [], "submissions": []}
+    description = tmp_path / "runs" / "sweep" / "submission.json"
+    description.parent.mkdir(parents=True)
+    description.write_text(json.dumps({"options": there, "outputs": {}}))
+    runs = read_runs(recipes, [0], options, tmp_path / "runs")
+    with pytest.raises(ConfigError, match=r"submission.json describes another blend: rank of"):
+        sweep(runs, tmp_path / "runs" / "sweep")
+    assert [path.name for path in (tmp_path / "runs").iterdir()] == ["sweep"]

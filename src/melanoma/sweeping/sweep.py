@@ -6,18 +6,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from melanoma.ensemble.blending import MethodChoice
-from melanoma.ensemble.submission import Submission, build_submission
+from melanoma.ensemble.submission import Submission
 from melanoma.errors import MelanomaError, RunError
-from melanoma.files import write_json
 from melanoma.run_locks import hold_call
+from melanoma.sweeping.blend import blend, check_blend
 from melanoma.sweeping.runs import SweepRun, share_of
 from melanoma.training.budget import TimeBudget
 from melanoma.training.jobs import jobs_of, missing_of
 from melanoma.training.launch import Launcher, begin_run, finish_run, open_launcher
 from melanoma.training.processes import Job, JobQueue
-
-# Says that a folder of results is a sweep's, which the next one may replace.
-MARK = "sweep.json"
 
 
 @dataclass
@@ -66,10 +63,13 @@ def sweep(runs: Sequence[SweepRun], output_dir: Path, method: MethodChoice = "me
         method: Of blending, as scripts/build_submission.py has them.
 
     Raises:
-        MelanomaError: Before training, if a run folder or a cluster cannot be used; or if the
-            finished runs cannot be blended.
+        MelanomaError: Before training, if a run folder or a cluster cannot be used, or the runs
+            could not be blended.
     """
     done = Sweep()
+    is_trial = bool(runs[0].config.trainer.get("fast_dev_run"))
+    if not is_trial:
+        check_blend(runs, output_dir, method)
     with ExitStack() as held:
         for run in sorted(runs, key=lambda run: run.config.run_dir):
             held.enter_context(hold_call(run.folder, run.asked))
@@ -83,8 +83,8 @@ def sweep(runs: Sequence[SweepRun], output_dir: Path, method: MethodChoice = "me
             if missing and run.title not in done.failed:
                 done.missing[run.title] = missing
     whole = [run for run in runs if run.title not in done.failed | done.missing]
-    if whole and not whole[0].config.trainer.get("fast_dev_run"):
-        done.built = _blend(whole, output_dir, method)
+    if whole and not is_trial:
+        done.built = blend(whole, output_dir, method)
     return done
 
 
@@ -112,17 +112,3 @@ def _jobs(
         yield from jobs_of(run.config, run.folder, folds, budget, side_by_side, run.title)
     except MelanomaError as error:  # such as a disk that is full, of this run alone
         done.failed[run.title] = str(error)
-
-
-def _blend(runs: Sequence[SweepRun], output_dir: Path, method: MethodChoice) -> Submission:
-    mark = output_dir / MARK
-    is_ours = mark.is_file()
-    built = build_submission(
-        run_dir=[run.config.run_dir for run in runs],
-        method=method,
-        out_dir=output_dir,
-        allow_missing_folds=runs[0].config.folds != "all",
-        overwrite=is_ours,
-    )
-    write_json(mark, {"runs": [str(run.config.run_dir) for run in runs]})
-    return built
