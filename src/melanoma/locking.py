@@ -29,6 +29,11 @@ def is_first_process() -> bool:
     return all(os.environ.get(name, "0") in ("", "0") for name in _RANKS)
 
 
+def is_alone() -> bool:
+    """Whether nobody has started this process on further devices as well."""
+    return int(os.environ.get("WORLD_SIZE") or 1) == 1 and "SLURM_PROCID" not in os.environ
+
+
 @contextmanager
 def hold(path: Path, what: str, wait_s: float = 0.0) -> Iterator[None]:
     """Be the only process that does something, for the length of a `with` statement.

@@ -207,6 +207,10 @@ class MelanomaModule(pl.LightningModule):
         self._is_loaded = True
         return report
 
+    def skip_pretrained_weights(self) -> None:
+        """Start from the weights that the module has, random ones unless others were loaded."""
+        self._is_loaded = True
+
     def compile_network(self) -> None:
         """Have torch.compile make the network's kernels, anew for each size of a batch."""
         self.network.compile(dynamic=False)

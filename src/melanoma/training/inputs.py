@@ -7,13 +7,15 @@ from pathlib import Path
 from melanoma.errors import ConfigError, name_some
 from melanoma.folds.files import read_folds
 from melanoma.images.datamodule import MelanomaDataModule
-from melanoma.locking import is_first_process
+from melanoma.locking import is_alone, is_first_process
 from melanoma.models.backbones import check_backbone, check_batch_of_one, check_image_size
 from melanoma.models.weights import check_weights
+from melanoma.run_folder import RunFolder
 from melanoma.run_tables import hash_tables, tables_made_from
 from melanoma.tables import FOLD
 from melanoma.training.config import RunConfig
 from melanoma.training.plan import check_plan
+from melanoma.training.rehearsal import rehearse
 from melanoma.training.trainer import check_trainer
 from melanoma.training.warm_start import check_warm_start
 
@@ -59,9 +61,17 @@ def check_inputs(config: RunConfig, asked: Sequence[int]) -> None:
     )
     if not config.trainer.get("fast_dev_run"):
         check_plan(config.trainer, data, asked)
+        if _begins(config, asked) and is_alone():
+            rehearse(config, data, module)
     for line in filter(None, (leaks, unknown)):
         if is_first_process():
             print(f"warning: {line}", flush=True)
+
+
+def _begins(config: RunConfig, asked: Sequence[int]) -> bool:
+    """Whether none of the folds was begun by a call before, which had its rehearsal."""
+    run = RunFolder(config.run_dir)
+    return not any(run.fold(fold).is_begun for fold in asked)
 
 
 def _leaks(data: MelanomaDataModule, asked: Sequence[int]) -> str:

@@ -12,7 +12,7 @@ import yaml
 
 from melanoma.errors import ConfigError, RunError
 from melanoma.files import write_text
-from melanoma.locking import is_first_process
+from melanoma.locking import is_alone, is_first_process
 from melanoma.run_folder import RunFolder
 from melanoma.run_locks import hold_call
 from melanoma.run_tables import hash_tables
@@ -89,7 +89,7 @@ def train_folds(config: RunConfig) -> Path | None:
         MelanomaError: If tables, photographs or settings cannot be used, the run folder holds
             another configuration or other folds, or the process of a fold fails.
     """
-    if config.trainer.get("fast_dev_run") and not config.cluster.is_ray and _is_alone():
+    if config.trainer.get("fast_dev_run") and not config.cluster.is_ray and is_alone():
         with TemporaryDirectory() as folder:
             _train(_moved(config, Path(folder) / config.run_dir.name))
         print("a trial run: nothing of it is kept", flush=True)
@@ -100,11 +100,6 @@ def train_folds(config: RunConfig) -> Path | None:
 def _moved(config: RunConfig, run_dir: Path) -> RunConfig:
     resolved = yaml.safe_load(config.resolved) | {"run_dir": str(run_dir)}
     return replace(config, run_dir=run_dir, resolved=yaml.safe_dump(resolved, sort_keys=False))
-
-
-def _is_alone() -> bool:
-    """Whether nobody has started this on further devices, which must find the same run folder."""
-    return int(os.environ.get("WORLD_SIZE") or 1) == 1 and "SLURM_PROCID" not in os.environ
 
 
 def _train(config: RunConfig) -> Path | None:
