@@ -212,6 +212,14 @@ CONTRADICTIONS = [
         )
     ),
     Case(
+        "a callback that waits for what nobody logs",
+        (
+            *TRAIN,
+            "--trainer.callbacks=[{class_path: EarlyStopping, init_args: {monitor: val_accuracy}}]",
+        ),
+        r"a trial step of training.*val_accuracy.*val_auc.*Leave out the option",
+    ),
+    Case(
         "focal loss of diagnoses", (*TRAIN, DIAGNOSIS, "--model.loss=focal"), r"--model\.loss focal"
     ),
     Case(
