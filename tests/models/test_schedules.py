@@ -53,6 +53,23 @@ def test_one_cycle_peaks_after_the_warm_up() -> None:
     assert seen[-1] < 0.01
 
 
+@pytest.mark.parametrize("name", ["cosine", "onecycle", "step", "constant"])
+def test_every_length_of_training_and_of_warm_up_has_rates(name: ScheduleName) -> None:
+    wrong = []
+    for total_steps in range(1, 25):
+        for warmup in (0.0, 0.5, 1.0, 2.0, 30.0):
+            for epochs in {1.0, total_steps / 4, float(total_steps)}:
+                case = total_steps, warmup, epochs
+                try:
+                    seen = rates(Schedule(name, warmup_epochs=warmup), total_steps, epochs)
+                except ZeroDivisionError:
+                    wrong.append(case)
+                    continue
+                if len(seen) != total_steps or not all(0 <= rate <= 2 for rate in seen):
+                    wrong.append(case)
+    assert not wrong
+
+
 def test_a_plateau_is_one_of_the_auc() -> None:
     weight = torch.nn.Parameter(torch.zeros(1))
     found = Schedule("plateau").of(torch.optim.SGD([weight], lr=1.0), 10, 5)

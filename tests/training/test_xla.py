@@ -53,10 +53,10 @@ def test_bfloat16_on_a_tpu_is_torch_xlas_own(monkeypatch: pytest.MonkeyPatch) ->
 
     monkeypatch.setattr(precision, "XLAMixedPrecision", Stands)
     for asked in ("bf16-mixed", None):
-        options = with_precision({"accelerator": "tpu", "precision": asked})
+        options = with_precision({"accelerator": "tpu", "precision": asked}, 32)
         assert options["precision"] is None
         assert [type(plugin) for plugin in options["plugins"]] == [Stands]
-    options = with_precision({"accelerator": "tpu", "precision": "32-true", "devices": 1})
+    options = with_precision({"accelerator": "tpu", "precision": "32-true", "devices": 1}, 32)
     assert options == {"accelerator": "tpu", "precision": "32-true", "devices": 1}
 
 

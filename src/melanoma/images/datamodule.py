@@ -168,17 +168,23 @@ class MelanomaDataModule(pl.LightningDataModule):
             training = training[known]
         return training, train[validates]
 
-    def excerpt(self) -> "MelanomaDataModule":
+    def excerpt(self, n_batches: int) -> "MelanomaDataModule":
         """The same fold with one photograph of each class to train on, and one to validate.
 
-        Read by this process, in one batch. Only once it is set up.
+        Read by this process. Only once it is set up.
+
+        Args:
+            n_batches: Of an epoch of training, each of the two photographs again.
         """
         few = copy(self)
         few._datasets, few._tables = {}, {}
         few.batch_size, few.num_workers = min(self.batch_size, 2), 0
-        training, validation = self.rows_of(self.fold)
-        few._add_dataset("train", training.groupby(TARGET, sort=False).head(1))
-        few._add_dataset("val", validation.groupby(TARGET, sort=False).head(1))
+        training, validation = (
+            rows.groupby(TARGET, sort=False).head(1) for rows in self.rows_of(self.fold)
+        )
+        again = np.resize(np.arange(len(training)), n_batches * few.batch_size)
+        few._add_dataset("train", training.iloc[again])
+        few._add_dataset("val", validation)
         return few
 
     def table(self, stage: Stage) -> pd.DataFrame:

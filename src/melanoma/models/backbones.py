@@ -199,6 +199,25 @@ def check_batch_of_one(backbone: Backbone, size_px: int) -> None:
         ) from error
 
 
+def strides_over_one_pixel(backbone: Backbone, size_px: int) -> bool:
+    """Whether, of photographs of a size, a single pixel is left where a convolution still strides."""
+    found = []
+
+    def look(layer: nn.Module, inputs: tuple[Tensor, ...]) -> None:
+        if inputs[0].shape[-2:].numel() == 1:
+            found.append(layer)
+
+    hooks = [
+        layer.register_forward_pre_hook(look)
+        for layer in backbone.network.modules()
+        if isinstance(layer, nn.Conv2d) and max(layer.stride) > 1 and max(layer.kernel_size) > 1
+    ]
+    _runs(backbone.network, size_px)
+    for hook in hooks:
+        hook.remove()
+    return bool(found)
+
+
 def set_batch_norm_momentum(network: nn.Module, momentum: float = _MOMENTUM_FROM_SCRATCH) -> None:
     """Set how much one batch moves the running statistics of every batch normalisation.
 

@@ -67,7 +67,8 @@ class Schedule:
             return {"scheduler": plateau, "monitor": "val_auc", **never}
         if self.name == "onecycle":
             highest = [group["lr"] for group in optimizer.param_groups]
-            share = min(0.9, max(1 / total_steps, self.warmup_epochs / epochs))
+            # Of a rise within one step torch would divide by zero.
+            share = min(0.9, max(2 / total_steps, self.warmup_epochs / epochs))
             cycle = OneCycleLR(optimizer, highest, total_steps=total_steps, pct_start=share)
             return {"scheduler": cycle, "interval": "step"}
         return {

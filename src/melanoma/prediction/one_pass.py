@@ -43,7 +43,7 @@ def create_trainer(config: RunConfig, tables: PredictionTables) -> pl.Trainer:
     leave_one_host_topology(machine)
     try:
         return pl.Trainer(
-            **with_precision(machine),
+            **with_precision(machine, config.data["image_size"]),
             callbacks=[tables],
             logger=False,
             enable_checkpointing=False,

@@ -150,6 +150,8 @@ class LastValidation(Callback):
         loop = trainer.fit_loop.epoch_loop
         if trainer.max_steps != -1 and trainer.global_step >= trainer.max_steps:
             counts_on = trainer.check_val_every_n_epoch is None
+            if not counts_on:
+                trainer.check_val_every_n_epoch = 1  # this epoch, too
             trainer.val_check_batch = 1 + (loop.total_batch_idx if counts_on else loop.batch_idx)
 
 

@@ -15,6 +15,7 @@ from melanoma.run_tables import hash_tables, tables_made_from
 from melanoma.tables import FOLD
 from melanoma.training.config import RunConfig
 from melanoma.training.plan import check_plan
+from melanoma.training.precision import check_sixteen_bits
 from melanoma.training.rehearsal import rehearse
 from melanoma.training.trainer import check_trainer
 from melanoma.training.warm_start import check_warm_start
@@ -53,6 +54,7 @@ def check_inputs(config: RunConfig, asked: Sequence[int]) -> None:
     module = config.module(data)
     module.create_optimizer()
     check_image_size(module.network.backbone, data.image_size)
+    check_sixteen_bits(config.trainer, module.network.backbone, data.image_size)
     if data.batch_size == 1:
         check_batch_of_one(module.network.backbone, data.image_size)
     check_weights(config.model["weights"], config.model["backbone"])

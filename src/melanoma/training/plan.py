@@ -25,8 +25,10 @@ def check_plan(options: Mapping[str, Any], data: MelanomaDataModule, folds: Sequ
     size = data.batch_size * _n_devices(options)
     for fold in folds:
         training, validation = data.rows_of(fold)
-        n_steps = _limited(options, "limit_train_batches", len(training) // size, fold)
+        n_batches = n_training_batches(options, len(training), data.batch_size)
+        n_steps = _limited(options, "limit_train_batches", n_batches, fold)
         _check_interval(options, n_steps, fold)
+        _check_epochs(options, n_steps)
         n_batches = -(-len(validation) // size)
         n_seen = size * _limited(options, "limit_val_batches", n_batches, fold)
         if validation[TARGET].iloc[:n_seen].nunique() < 2:
@@ -35,6 +37,17 @@ def check_plan(options: Mapping[str, Any], data: MelanomaDataModule, folds: Sequ
                 f"fold {fold} would validate with it are all of one class, so that there is no AUC to "
                 "choose the best checkpoint by. Give more, or leave it out."
             )
+
+
+def n_training_batches(options: Mapping[str, Any], n_images: int, batch_size: int) -> int:
+    """How many batches an epoch has on each device, without a limit.
+
+    Args:
+        options: Of the Trainer.
+        n_images: That are trained on.
+        batch_size: Of each device.
+    """
+    return max(1, n_images // (batch_size * _n_devices(options)))
 
 
 def _limited(options: Mapping[str, Any], name: str, n_batches: int, fold: int) -> int:
@@ -62,6 +75,20 @@ def _check_interval(options: Mapping[str, Any], n_steps: int, fold: int) -> None
             f"--trainer.val_check_interval {interval}: fold {fold} has {n_steps} batches an epoch, so "
             f"that there would be no validation. Give at most {n_steps}, or a share of an epoch from "
             f"{1 / n_steps:.2g} to 1.0."
+        )
+
+
+def _check_epochs(options: Mapping[str, Any], n_batches: int) -> None:
+    every, epochs = options.get("check_val_every_n_epoch"), options.get("max_epochs") or -1
+    steps = options.get("max_steps", -1)
+    n_steps = -(-n_batches // (options.get("accumulate_grad_batches") or 1))
+    # The step that ends a training is validated, whatever its epoch.
+    a_step_ends_it = 0 <= steps <= epochs * n_steps
+    if every is not None and 0 < epochs < every and not a_step_ends_it:
+        raise ConfigError(
+            f"--trainer.check_val_every_n_epoch {every}: none of {epochs} epochs would be validated, "
+            "and the best checkpoint is chosen by the validation AUC. "
+            f"Give at most {epochs}, or more --trainer.max_epochs."
         )
 
 

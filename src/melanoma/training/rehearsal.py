@@ -28,6 +28,7 @@ from melanoma.run_folder import RunFolder
 from melanoma.training.checkpoint_io import as_list
 from melanoma.training.config import RunConfig
 from melanoma.training.noise import silence_known_noise
+from melanoma.training.plan import n_training_batches
 from melanoma.training.stopping import FiniteLoss, StopInTime
 from melanoma.training.trainer import create_trainer
 
@@ -63,11 +64,13 @@ def rehearse(config: RunConfig, data: MelanomaDataModule, module: MelanomaModule
             trainer=_trial_options(config.trainer, Path(folder)),
         )
         RunFolder(trial.run_dir).fold(data.fold).path.mkdir(parents=True)
-        few = data.excerpt()
+        few = data.excerpt(
+            n_training_batches(config.trainer, len(data.dataset("train")), data.batch_size)
+        )
         try:
             trainer = create_trainer(trial, data.fold, few)
             _leave_out(trainer, StopInTime, FiniteLoss)
-            trainer.fit(module, datamodule=few)
+            trainer.fit(module, datamodule=few, weights_only=True)
             trainer.predict(module, dataloaders=few.val_dataloader(), return_predictions=False)
         except MelanomaError:
             raise
@@ -79,12 +82,14 @@ def rehearse(config: RunConfig, data: MelanomaDataModule, module: MelanomaModule
             ) from error
 
 
-class _OneEpoch(Callback):
-    """Ends a training after its first epoch; its schedule is still that of all of them."""
+class _OneStep(Callback):
+    """Ends a training after its first step; its schedule is still that of all of them."""
 
-    def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Ask the loop to end."""
-        trainer.should_stop = True
+    def on_train_batch_end(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, *step: Any
+    ) -> None:
+        """Ask the loop to end, which validates before."""
+        trainer.should_stop = trainer.global_step > 0
 
 
 def _trial_options(options: Mapping[str, Any], folder: Path) -> dict[str, Any]:
@@ -96,7 +101,7 @@ def _trial_options(options: Mapping[str, Any], folder: Path) -> dict[str, Any]:
         "devices": 1,
         "num_nodes": 1,
         "strategy": "auto",
-        "callbacks": [*further, _OneEpoch()],
+        "callbacks": [*further, _OneStep()],
         "logger": False if options.get("logger") is False else DummyLogger(),
         "default_root_dir": str(folder),
         "profiler": None,
@@ -105,7 +110,6 @@ def _trial_options(options: Mapping[str, Any], folder: Path) -> dict[str, Any]:
         "num_sanity_val_steps": 0,
         "min_epochs": None,
         "min_steps": None,
-        "limit_train_batches": None,
         "limit_val_batches": None,
         "val_check_interval": None,
         "check_val_every_n_epoch": 1,

@@ -63,7 +63,7 @@ def create_trainer(
         FiniteLoss(folder.last_checkpoint, f"fold {fold}"),
         StopInTime(folder.last_checkpoint, deadline, f"fold {fold}"),
     ]
-    options = with_precision(options)
+    options = with_precision(options, data.image_size)
     writer = AtomicCheckpointIO
     if device_of(options.get("accelerator")) == "tpu":
         writer = AtomicXLACheckpointIO
@@ -104,7 +104,7 @@ def check_trainer(config: RunConfig) -> None:
     try:
         with warnings.catch_warnings():
             silence_known_noise()
-            pl.Trainer(**(options | _harmless_device(options)))
+            pl.Trainer(**(options | _harmless_device(options, config.data["image_size"])))
     except (MisconfigurationException, ValueError, TypeError) as error:
         given = ", ".join(f"--trainer.{name}" for name in config.trainer if name in str(error))
         raise ConfigError(
@@ -135,22 +135,15 @@ def _check_whole(options: dict[str, Any]) -> None:
                 f"--trainer.{name} {str(options[name]).lower()}: {why}. Leave it out; for a trial "
                 "without files use --trainer.fast_dev_run true."
             )
-    every, epochs = options.get("check_val_every_n_epoch"), options.get("max_epochs") or -1
-    if options.get("max_steps", -1) == -1 and every is not None and 0 < epochs < every:
-        raise ConfigError(
-            f"--trainer.check_val_every_n_epoch {every}: none of {epochs} epochs would be validated, "
-            "and the best checkpoint is chosen by the validation AUC. "
-            f"Give at most {epochs}, or more --trainer.max_epochs."
-        )
 
 
-def _harmless_device(options: dict[str, Any]) -> dict[str, Any]:
+def _harmless_device(options: dict[str, Any], image_size_px: int) -> dict[str, Any]:
     """What a Trainer is tried with: its own device, but no TPU.
 
     Lightning starts the cores with the Trainer, and they are given to one process: a fold's own.
     """
     if device_of(options.get("accelerator")) != "tpu":
-        return {"precision": precision_of(options)}
+        return {"precision": precision_of(options, image_size_px)}
     own = {"accelerator": "cpu", "devices": 1, "strategy": "auto"}
     return {**own, "precision": "32-true", "plugins": None}
 

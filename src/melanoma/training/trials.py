@@ -91,6 +91,6 @@ def _prepare(
     data.setup()
     config.run_dir.mkdir(parents=True, exist_ok=True)
     quiet = {"enable_checkpointing": False, "enable_model_summary": False, "logger": False}
-    options = {**with_precision(config.trainer), **quiet, **asked}
+    options = {**with_precision(config.trainer, data.image_size), **quiet, **asked}
     trainer = pl.Trainer(**{**options, "default_root_dir": str(config.run_dir)})
     return Tuner(trainer), data, config.module(data)
