@@ -150,6 +150,7 @@ RANGES = [
     out_of_range("trainer.max_epochs=-1", "needs an end"),
     Case("--trainer.max_epochs=-5", (*TRAIN, "--trainer.max_epochs=-5"), "max_epochs.*must"),
     misspelt("trainer.precision=7"),
+    out_of_range("trainer.precision=bf16-mixed", "a single pixel before its last stride.*larger"),
     out_of_range("trainer.precision=16-true", "divide by zero. Choose bf16-true"),
     out_of_range("trainer.devices=0", ""),
     out_of_range("trainer.accelerator=abacus", ""),

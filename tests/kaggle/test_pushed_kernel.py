@@ -132,6 +132,7 @@ def test_a_kernel_without_its_data_ends_with_a_message(
     assert not list(kernel.working.iterdir())
 
 
+@pytest.mark.long
 def test_a_kernel_on_another_machine_ends_with_a_message(
     stub: Stub, home: Path, kernel: Kernel
 ) -> None:
@@ -141,6 +142,7 @@ def test_a_kernel_on_another_machine_ends_with_a_message(
     assert "--accelerator" in ended.last_line
 
 
+@pytest.mark.long
 def test_a_kernel_without_time_says_so(stub: Stub, home: Path, kernel: Kernel) -> None:
     kernel.attach(home / "input" / "tiny", "competitions/siim")
     ended = kernel.run_text(
@@ -150,6 +152,7 @@ def test_a_kernel_without_time_says_so(stub: Stub, home: Path, kernel: Kernel) -
     assert "--resume" in ended.last_line
 
 
+@pytest.mark.long
 @pytest.mark.skipif(not has_namespaces(), reason="mounting is not allowed here")
 def test_a_kernel_without_disk_ends_with_a_message(stub: Stub, home: Path, kernel: Kernel) -> None:
     kernel.attach(home / "input" / "tiny", "competitions/siim")

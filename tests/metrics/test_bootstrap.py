@@ -90,16 +90,19 @@ def simulated() -> dict[str, Flags]:
     return {name: np.array(answers) for name, answers in found.items()}
 
 
+@pytest.mark.long
 def test_an_interval_of_95_percent_holds_the_truth_in_95_of_100(
     simulated: dict[str, Flags],
 ) -> None:
     assert 0.93 <= simulated["inside"].mean() <= 0.97
 
 
+@pytest.mark.long
 def test_without_patients_it_would_be_too_narrow(simulated: dict[str, Flags]) -> None:
     assert simulated["inside_of_delong"].mean() < 0.91
 
 
+@pytest.mark.long
 def test_equals_are_told_apart_as_rarely_as_promised(simulated: dict[str, Flags]) -> None:
     assert 0.03 < simulated["claimed"].mean() < 0.07
 

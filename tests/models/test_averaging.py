@@ -30,7 +30,9 @@ def test_the_average_is_lightnings(
     for kind in (EMAWeightAveraging, _Looks):
         monkeypatch.setattr(module, "DeviceAveraging", kind)
         run_dir = f"--run_dir={competition.parent / kind.__name__}"
-        config = tiny_config(competition, folds_csv, "--model.ema_decay=0.9", run_dir)
+        config = tiny_config(
+            competition, folds_csv, "--model.ema_decay=0.9", "--trainer.max_epochs=1", run_dir
+        )
         train_fold(config, 0)
         kept.append(torch.load(config.run_dir / "fold_0" / "last.ckpt", weights_only=True))
     assert _Looks.found == {("cpu", "cpu")}

@@ -79,7 +79,7 @@ def test_a_process_killed_while_it_saves_leaves_a_whole_checkpoint(tmp_path: Pat
         env={**os.environ, "PYTHONPATH": SOURCE},
     ) as process:
         assert process.stdout is not None
-        for _ in range(20):
+        for _ in range(5):
             process.stdout.readline()
         process.send_signal(signal.SIGKILL)
     content = io.BytesIO(path.read_bytes())

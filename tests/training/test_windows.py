@@ -77,12 +77,15 @@ TRIED = {
 }
 
 
-@pytest.mark.parametrize("act", [kill, ask_to_end])
 @pytest.mark.parametrize(
-    "tried",
+    ("tried", "act"),
     [
-        pytest.param({"validations": tuple(WINDOWS)}, id="all"),
-        pytest.param(TRIED, id="others", marks=pytest.mark.long),
+        pytest.param({"validations": tuple(WINDOWS)}, kill, id="all-kill"),
+        pytest.param(
+            {"validations": tuple(WINDOWS)}, ask_to_end, id="all-ask", marks=pytest.mark.long
+        ),
+        pytest.param(TRIED, kill, id="others-kill", marks=pytest.mark.long),
+        pytest.param(TRIED, ask_to_end, id="others-ask", marks=pytest.mark.long),
     ],
 )
 def test_every_window_leads_to_the_same_bytes(

@@ -54,13 +54,14 @@ def check_inputs(config: RunConfig, asked: Sequence[int]) -> None:
     module = config.module(data)
     module.create_optimizer()
     check_image_size(module.network.backbone, data.image_size)
-    check_sixteen_bits(config.trainer, module.network.backbone, data.image_size)
     if data.batch_size == 1:
         check_batch_of_one(module.network.backbone, data.image_size)
     check_weights(config.model["weights"], config.model["backbone"])
     check_trainer(
         replace(config, trainer={**config.trainer, **_HARMLESS}) if is_elsewhere(config) else config
     )
+    if not is_elsewhere(config):
+        check_sixteen_bits(config.trainer, module.network.backbone, data.image_size)
     if not config.trainer.get("fast_dev_run"):
         check_plan(config.trainer, data, asked)
         if _begins(config, asked) and is_alone():
