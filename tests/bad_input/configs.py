@@ -213,6 +213,11 @@ CONTRADICTIONS = [
         )
     ),
     Case(
+        "an interval of validations beyond the whole training",
+        (*TRAIN, "--trainer.check_val_every_n_epoch=null", "--trainer.val_check_interval=50"),
+        r"val_check_interval 50: fold 0 has \d+ batches in all, .*Give at most \d",
+    ),
+    Case(
         "a callback that waits for what nobody logs",
         (
             *TRAIN,

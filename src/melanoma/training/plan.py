@@ -7,6 +7,8 @@ from melanoma.errors import ConfigError
 from melanoma.images.datamodule import MelanomaDataModule
 from melanoma.tables import TARGET
 
+# Lightning's, where neither epochs nor steps are given.
+_MOST_EPOCHS = 1000
 # A share of the batches, as Lightning takes a fraction; a number is so many of them.
 Limit = int | float | None
 
@@ -65,31 +67,42 @@ def _limited(options: Mapping[str, Any], name: str, n_batches: int, fold: int) -
     return n_left
 
 
-def _check_interval(options: Mapping[str, Any], n_steps: int, fold: int) -> None:
+def _check_interval(options: Mapping[str, Any], n_batches: int, fold: int) -> None:
     interval: Limit = options.get("val_check_interval")
-    if not isinstance(interval, int | float) or options.get("check_val_every_n_epoch", 1) is None:
+    if not isinstance(interval, int | float):
         return
+    of, n_counted = "an epoch", n_batches
+    if options.get("check_val_every_n_epoch", 1) is None:  # counted on from epoch to epoch
+        if _a_step_ends_it(options, n_batches):
+            return
+        of, n_counted = "in all", n_batches * (options.get("max_epochs") or _MOST_EPOCHS)
     is_number = isinstance(interval, int)
-    if (is_number and interval > n_steps) or (not is_number and int(n_steps * interval) < 1):
+    if (is_number and interval > n_counted) or (not is_number and int(n_counted * interval) < 1):
         raise ConfigError(
-            f"--trainer.val_check_interval {interval}: fold {fold} has {n_steps} batches an epoch, so "
-            f"that there would be no validation. Give at most {n_steps}, or a share of an epoch from "
-            f"{1 / n_steps:.2g} to 1.0."
+            f"--trainer.val_check_interval {interval}: fold {fold} has {n_counted} batches {of}, so "
+            f"that there would be no validation. Give at most {n_counted}, or a share of an epoch from "
+            f"{1 / n_batches:.2g} to 1.0."
         )
 
 
 def _check_epochs(options: Mapping[str, Any], n_batches: int) -> None:
-    every, epochs = options.get("check_val_every_n_epoch"), options.get("max_epochs") or -1
-    steps = options.get("max_steps", -1)
-    n_steps = -(-n_batches // (options.get("accumulate_grad_batches") or 1))
-    # The step that ends a training is validated, whatever its epoch.
-    a_step_ends_it = 0 <= steps <= epochs * n_steps
-    if every is not None and 0 < epochs < every and not a_step_ends_it:
+    every, epochs = (
+        options.get("check_val_every_n_epoch"),
+        options.get("max_epochs") or _MOST_EPOCHS,
+    )
+    if every is not None and epochs < every and not _a_step_ends_it(options, n_batches):
         raise ConfigError(
             f"--trainer.check_val_every_n_epoch {every}: none of {epochs} epochs would be validated, "
             "and the best checkpoint is chosen by the validation AUC. "
             f"Give at most {epochs}, or more --trainer.max_epochs."
         )
+
+
+def _a_step_ends_it(options: Mapping[str, Any], n_batches: int) -> bool:
+    """Whether the training ends by a number of steps: the last of them is validated."""
+    steps, epochs = options.get("max_steps", -1), options.get("max_epochs")
+    n_steps = -(-n_batches // (options.get("accumulate_grad_batches") or 1))
+    return steps >= 0 and (epochs in (None, -1) or steps <= epochs * n_steps)
 
 
 def _n_devices(options: Mapping[str, Any]) -> int:
