@@ -8,6 +8,7 @@ from melanoma.errors import ConfigError, name_some
 from melanoma.folds.files import read_folds
 from melanoma.images.datamodule import MelanomaDataModule
 from melanoma.locking import is_alone, is_first_process
+from melanoma.models.acceleration import device_of
 from melanoma.models.backbones import check_backbone, check_batch_of_one, check_image_size
 from melanoma.models.weights import check_weights
 from melanoma.run_folder import RunFolder
@@ -64,17 +65,23 @@ def check_inputs(config: RunConfig, asked: Sequence[int]) -> None:
         check_sixteen_bits(config.trainer, module.network.backbone, data.image_size)
     if not config.trainer.get("fast_dev_run"):
         check_plan(config.trainer, data, asked)
-        if _begins(config, asked) and is_alone():
+        if _is_rehearsed(config, asked):
             rehearse(config, data, module)
     for line in filter(None, (leaks, unknown)):
         if is_first_process():
             print(f"warning: {line}", flush=True)
 
 
-def _begins(config: RunConfig, asked: Sequence[int]) -> bool:
-    """Whether none of the folds was begun by a call before, which had its rehearsal."""
+def _is_rehearsed(config: RunConfig, asked: Sequence[int]) -> bool:
+    """Whether a step is tried before: not where a call before, which did, has begun a fold.
+
+    Nor where others wait for this process, and not for TPUs: torch counts the devices of a process
+    at its first backward pass, before torch_xla has told it of its own.
+    """
     run = RunFolder(config.run_dir)
-    return not any(run.fold(fold).is_begun for fold in asked)
+    is_begun = any(run.fold(fold).is_begun for fold in asked)
+    is_tpu = device_of(config.trainer.get("accelerator")) == "tpu"
+    return is_alone() and not is_begun and not is_tpu
 
 
 def _leaks(data: MelanomaDataModule, asked: Sequence[int]) -> str:
