@@ -47,10 +47,11 @@ def read_runs(
     tables: dict[tuple[Path, Path, str], pd.DataFrame] = {}
     forms: dict[Path, pd.DataFrame | None] = {}
     runs = [RunFolder(path) for path in run_dirs]
+    configs = [run.read_config() for run in runs]
     finished = _finished_in_all(runs) if allow_missing_folds and runs else None
     sources = []
-    for run in runs:
-        settings = run.read_config()["data"]
+    for run, config in zip(runs, configs):
+        settings = config["data"]
         folder = folder_of_run(settings, data_dir)
         made_from = folder, Path(settings["folds_csv"]), settings.get("fold_column", FOLD)
         # Runs mostly share their tables, which are read once.
@@ -67,16 +68,16 @@ def read_runs(
 
 def _finished_in_all(runs: Sequence[RunFolder]) -> set[int]:
     """The folds that each of the runs has finished."""
-    for run in runs:
-        run.read_config()  # for its errors: what is no run folder has no folds either
-        if not run.finished_folds():
+    by_run = [run.finished_folds() for run in runs]
+    for run, folds in zip(runs, by_run):
+        if not folds:
             raise RunError(
                 f"{run.path}: no fold is finished, so there is nothing to build from. Train with "
                 f"scripts/train_folds.py --config {run.config_yaml} --fold all."
             )
-    common = set.intersection(*(set(run.finished_folds()) for run in runs))
+    common = set(by_run[0]).intersection(*by_run[1:])
     if not common:
-        named = "; ".join(f"{run.path}: {name_some(run.finished_folds())}" for run in runs)
+        named = "; ".join(f"{run.path}: {name_some(folds)}" for run, folds in zip(runs, by_run))
         raise RunError(
             f"no fold is finished in all of the runs, so there is nothing to blend ({named}). Train "
             "the same folds of each, or leave one out."

@@ -18,12 +18,12 @@ from melanoma.training.config import RunConfig
 from melanoma.training.plan import check_plan
 from melanoma.training.precision import check_sixteen_bits
 from melanoma.training.rehearsal import rehearse
-from melanoma.training.trainer import check_trainer
+from melanoma.training.trainer import ONE_PROCESSOR, check_trainer
 from melanoma.training.warm_start import check_warm_start
 
 ALL_FOLDS = "all"
 # What a Trainer is tried with where its own device is on another machine.
-_HARMLESS = {"accelerator": "cpu", "devices": 1, "strategy": "auto", "precision": "32-true"}
+_HARMLESS = {**ONE_PROCESSOR, "precision": "32-true"}
 
 
 def check_inputs(config: RunConfig, asked: Sequence[int]) -> None:

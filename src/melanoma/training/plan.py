@@ -49,13 +49,13 @@ def n_training_batches(options: Mapping[str, Any], n_images: int, batch_size: in
         n_images: That are trained on.
         batch_size: Of each device.
     """
+    # Fewer images than a batch are a smaller batch.
     return max(1, n_images // (batch_size * _n_devices(options)))
 
 
 def _limited(options: Mapping[str, Any], name: str, n_batches: int, fold: int) -> int:
     """How many batches are left of an epoch's."""
     limit: Limit = options.get(name)
-    n_batches = max(1, n_batches)  # fewer images than a batch are a smaller batch
     if limit is None:
         return n_batches
     n_left = min(limit, n_batches) if isinstance(limit, int) else int(n_batches * limit)

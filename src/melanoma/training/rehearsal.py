@@ -30,7 +30,7 @@ from melanoma.training.config import RunConfig
 from melanoma.training.noise import silence_known_noise
 from melanoma.training.plan import n_training_batches
 from melanoma.training.stopping import FiniteLoss, StopInTime
-from melanoma.training.trainer import create_trainer
+from melanoma.training.trainer import ONE_PROCESSOR, create_trainer
 
 
 def rehearse(config: RunConfig, data: MelanomaDataModule, module: MelanomaModule) -> None:
@@ -97,10 +97,8 @@ def _trial_options(options: Mapping[str, Any], folder: Path) -> dict[str, Any]:
     further = [_moved(c, folder) for c in as_list(options.get("callbacks")) if _is_harmless(c)]
     trial = {
         **options,
-        "accelerator": "cpu",
-        "devices": 1,
+        **ONE_PROCESSOR,
         "num_nodes": 1,
-        "strategy": "auto",
         "callbacks": [*further, _OneStep()],
         "logger": False if options.get("logger") is False else DummyLogger(),
         "default_root_dir": str(folder),

@@ -36,6 +36,8 @@ from melanoma.training.xla import (
 )
 
 MONITORED = "val_auc"
+# The options of a Trainer that is tried where its own devices are not, or are not to be touched.
+ONE_PROCESSOR = {"accelerator": "cpu", "devices": 1, "strategy": "auto"}
 
 
 def create_trainer(
@@ -144,8 +146,7 @@ def _harmless_device(options: dict[str, Any], image_size_px: int) -> dict[str, A
     """
     if device_of(options.get("accelerator")) != "tpu":
         return {"precision": precision_of(options, image_size_px)}
-    own = {"accelerator": "cpu", "devices": 1, "strategy": "auto"}
-    return {**own, "precision": "32-true", "plugins": None}
+    return {**ONE_PROCESSOR, "precision": "32-true", "plugins": None}
 
 
 def _callbacks(
