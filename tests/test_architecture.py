@@ -20,7 +20,7 @@ LEVELS = [
     {"remote"},
     {"diagnoses", "metadata"},
     {"folds", "metrics"},
-    {"run_folder", "run_tables"},
+    {"run_folder", "run_tables", "epoch_predictions"},
     {"run_locks"},
     {"images"},
     {"models"},

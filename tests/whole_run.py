@@ -16,7 +16,8 @@ def whole_run(competition: Path, folds_csv: Path, name: str = "whole", shift: fl
     """Its predictions are in order, its checkpoints are not: nothing opens them."""
     run = RunFolder(folds_csv.parents[1] / "runs" / name)
     data = {"data_dir": str(competition), "folds_csv": str(folds_csv), "fold_column": "fold"}
-    write_text(run.config_yaml, json.dumps({"seed": 1, "run_dir": str(run.path), "data": data}))
+    config = {"seed": 1, "run_dir": str(run.path), "predict_from": "last", "data": data}
+    write_text(run.config_yaml, json.dumps(config))
     hashes = {
         "train.csv": sha256_of(competition / "train.csv"),
         "the fold file": sha256_of(folds_csv),
@@ -34,7 +35,8 @@ def whole_run(competition: Path, folds_csv: Path, name: str = "whole", shift: fl
         write_text(folder.best_checkpoint, "best")
         write_text(folder.last_checkpoint, "last")
         files = {path.name: sha256_of(path) for path in sorted(folder.path.iterdir())}
-        write_json(folder.done_json, {"fold": fold, "auc": 1.0, "files": files})
+        done = {"fold": fold, "auc": 1.0, "predict_from": "last", "files": files}
+        write_json(folder.done_json, done)
     return run.path
 
 

@@ -109,4 +109,7 @@ def ask_to_end() -> None:
 def written(config: RunConfig, fold: int = 0) -> dict[str, bytes]:
     """What has to be the same, to the byte, whatever happened in between."""
     folder = RunFolder(config.run_dir).fold(fold)
-    return {path.name: path.read_bytes() for path in (folder.oof_csv, folder.metrics_csv)}
+    return {
+        path.name: path.read_bytes()
+        for path in (folder.oof_csv, folder.metrics_csv, folder.epochs_npz)
+    }

@@ -16,7 +16,7 @@ import pandas as pd
 from melanoma.errors import MelanomaError, name_bytes
 
 # The names that `write_atomically` writes to before it renames.
-_TEMPORARY = re.compile(r"\..+\.\d+\.(jpg|png|csv|json|yaml|html|ckpt|npy|u8)")
+_TEMPORARY = re.compile(r"\..+\.\d+\.(jpg|png|csv|json|yaml|html|ckpt|npy|npz|u8)")
 # What reading JSON or YAML raises: the last where it is nested without end.
 NOT_READABLE = (OSError, ValueError, RecursionError)
 _NO_SPACE = (errno.ENOSPC, errno.EDQUOT)

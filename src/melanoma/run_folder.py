@@ -20,6 +20,11 @@ RUNS = Path("runs")
 TEST_SHA256 = "test_sha256"
 TEST_PHOTOGRAPHS = "test_photographs_sha256"
 
+# Which checkpoint predicts, in config.yaml and done.json. Runs that name none predict from the best.
+PREDICT_FROM, LAST, BEST = "predict_from", "last", "best"
+# Settings that were added later: the value that all runs had before.
+EARLIER_VALUES = {PREDICT_FROM: BEST}
+
 # May differ when a run is taken up again: they say where things are and what is shown on the way,
 # not what comes out. The tables behind the paths are compared by their checksums.
 _TOP_K = "top_k"
@@ -79,6 +84,11 @@ class FoldFolder:
         return self.path / "metrics.csv"
 
     @property
+    def epochs_npz(self) -> Path:
+        """The validation predictions of every epoch; see `melanoma.epoch_predictions`."""
+        return self.path / "epochs.npz"
+
+    @property
     def oof_csv(self) -> Path:
         """Predictions of the fold's validation images, by the networks that never saw them."""
         return self.path / "oof.csv"
@@ -87,6 +97,19 @@ class FoldFolder:
     def test_csv(self) -> Path:
         """Predictions of the test images, which scripts/predict_folds.py makes of all folds at once."""
         return self.path / "test.csv"
+
+    @property
+    def predicting_checkpoint(self) -> Path:
+        """The checkpoint that the finished fold predicts with, `last.ckpt` or `best.ckpt`.
+
+        Raises:
+            RunError: If `done.json` cannot be read.
+        """
+        return self.checkpoint_of(self.read_done().get(PREDICT_FROM, BEST))
+
+    def checkpoint_of(self, predict_from: str) -> Path:
+        """The checkpoint of the last or of the best epoch."""
+        return self.last_checkpoint if predict_from == LAST else self.best_checkpoint
 
     @property
     def done_json(self) -> Path:
@@ -221,6 +244,8 @@ class RunFolder:
     def read_config(self) -> dict[str, Any]:
         """The configuration the run was started with.
 
+        A setting that did not exist at that time has the value of that time (`EARLIER_VALUES`).
+
         Raises:
             RunError: If this is no run folder, or its configuration cannot be read.
         """
@@ -238,7 +263,7 @@ class RunFolder:
             ) from error
         if not isinstance(content, dict):
             raise RunError(f"{self.config_yaml}: holds no settings. Train again with --overwrite.")
-        return content
+        return EARLIER_VALUES | content
 
     def take(self, config: str, tables: dict[str, str], replaceable: bool) -> None:
         """Make the folder that of a configuration and its tables, or check that it already is.
@@ -275,7 +300,7 @@ class RunFolder:
     def _differences(self, config: str, tables: dict[str, str]) -> list[str]:
         if not self.config_yaml.exists():
             return []
-        old, new = self.read_config(), yaml.safe_load(config)
+        old, new = self.read_config(), EARLIER_VALUES | yaml.safe_load(config)
         # Keeping more of the best checkpoints from now on changes none of those that are there.
         keeps_more = new.get(_TOP_K, 1) >= old.get(_TOP_K, 1)
         differing = differing_settings(old | {_TOP_K: new.get(_TOP_K)} if keeps_more else old, new)

@@ -54,6 +54,13 @@ def with_done(change: dict[str, object]) -> None:
     path.write_text(json.dumps(json.loads(path.read_text()) | change))
 
 
+def with_damaged_epochs() -> None:
+    config = RUN / "config.yaml"
+    config.write_text(config.read_text().replace("predict_from: last", "predict_from: best"))
+    for fold in (0, 1):
+        (RUN / f"fold_{fold}" / "epochs.npz").write_text("no archive")
+
+
 def weights(name: str, pattern: str, breaks: object = None, path: str = "weights.pth") -> Case:
     command = (*TRAIN, f"--model.weights={path}")
     pattern = rf"--model\.weights {path}: {pattern}"
@@ -218,6 +225,12 @@ SUBMITTING = [
         BUILD,
         r"runs/tiny: fold 1 not finished\. Train with .* --fold 1\.",
         is_gone(FOLD / "done.json"),
+    ),
+    Case(
+        "the predictions of epochs are damaged",
+        BUILD,
+        r"fold_0/epochs\.npz: cannot be read .*Train that fold again",
+        with_damaged_epochs,
     ),
     Case("no oof.csv", BUILD, r"fold_1/oof\.csv: no such file", is_gone(FOLD / "oof.csv")),
     Case(

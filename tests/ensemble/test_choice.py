@@ -1,15 +1,16 @@
 from melanoma.ensemble.choice import caution, choose_method
 from melanoma.ensemble.table import Scoreboard
+from melanoma.ensemble.variants import VariantBootstrap
 from melanoma.metrics import PatientBootstrap
 from simulated_runs import simulate_runs
 
 
 def board_of(qualities: dict[str, float], seed: int = 0) -> Scoreboard:
     runs = simulate_runs(list(qualities.values()), seed)
-    bootstrap = PatientBootstrap(runs.targets, runs.patients, n_draws=100)
+    bootstrap = VariantBootstrap(PatientBootstrap(runs.targets, runs.patients, n_draws=100))
     board = Scoreboard(runs.targets, runs.folds, bootstrap)
     for name, predictions in zip(qualities, runs.oof):
-        board.add(predictions, name)
+        board.add(predictions[None], name)
     return board
 
 

@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 
 from melanoma.ensemble.submission import build_submission
+from melanoma.epoch_predictions import EpochPredictions, write_epoch_predictions
 from melanoma.errors import ConfigError, MelanomaError, RunError, TableError
 from melanoma.metrics import auc
 from melanoma.run_folder import RunFolder
@@ -17,17 +18,19 @@ ROOT = Path(__file__).resolve().parents[2]
 Change = Callable[[pd.DataFrame], pd.DataFrame]
 
 
-def finish_run(path: Path, competition: Path, folds_csv: Path, seed: int = 0) -> RunFolder:
+def finish_run(
+    path: Path, competition: Path, folds_csv: Path, seed: int = 0, n_folds: int = 2
+) -> RunFolder:
     """A finished run, as training would leave it."""
     run = RunFolder(path)
     data = {"data_dir": str(competition), "folds_csv": str(folds_csv)}
     run.path.mkdir(parents=True)
-    run.config_yaml.write_text(json.dumps({"data": data}))
+    run.config_yaml.write_text(json.dumps({"predict_from": "last", "data": data}))
     train = pd.read_csv(competition / "train.csv")
     test = pd.read_csv(competition / "test.csv")
     folds = pd.read_csv(folds_csv)["fold"]
     random = np.random.default_rng(seed)
-    for fold in (0, 1):
+    for fold in range(n_folds):
         folder = run.fold(fold)
         folder.path.mkdir()
         rows = train[folds == fold]
@@ -409,3 +412,59 @@ def test_the_script_takes_lists_and_prints_the_path_last(run: RunFolder, other: 
     again = subprocess.run([*command, "--method", "rank"], capture_output=True, text=True)
     assert again.returncode == 2
     assert "describes another blend" in again.stderr
+
+
+def predict_from_best(run: RunFolder) -> None:
+    """Make a run one that predicts from each fold's best epoch of four, which differ by luck."""
+    config = json.loads(run.config_yaml.read_text())
+    run.config_yaml.write_text(json.dumps(config | {"predict_from": "best"}))
+    random = np.random.default_rng(5)
+    for number in run.finished_folds():
+        folder = run.fold(number)
+        oof = pd.read_csv(folder.oof_csv)
+        predictions = random.random((4, len(oof))).astype(np.float32)
+        best = max(predictions, key=lambda epoch: auc(oof["target"], epoch))
+        oof.assign(prediction=best.astype(np.float64)).to_csv(folder.oof_csv, index=False)
+        numbers = np.arange(4)
+        write_epoch_predictions(folder.epochs_npz, EpochPredictions(numbers, numbers, predictions))
+
+
+def test_a_run_that_predicts_from_its_best_epochs_is_scored_at_those_of_other_folds(
+    tmp_path: Path, competition: Path, folds_csv: Path
+) -> None:
+    folds = pd.read_csv(folds_csv)
+    folds["fold"] = pd.read_csv(competition / "train.csv").groupby("target").cumcount() % 3
+    folds.to_csv(folds_csv, index=False)
+    run = finish_run(tmp_path / "runs" / "tiny", competition, folds_csv, n_folds=3)
+    predict_from_best(run)
+    built = build_submission([run.path])
+    (row,) = built.blended.rows
+    written = pd.read_csv(run.oof_csv)
+    flattering = auc(written["target"], written["prediction"])
+    assert row.own_epoch_auc == flattering > row.pooled_auc
+    text = built.as_text()
+    assert "scored at the epoch that the other folds choose" in text.replace("\n  ", " ")
+    assert f"AUC of tiny is {flattering:.4f}, which flatters" in text.replace("\n  ", " ")
+    chosen = description(run.path)["chosen"]
+    assert isinstance(chosen, dict)
+    assert (chosen["own_epoch_auc"], chosen["is_flattered"]) == (flattering, False)
+    inputs = description(run.path)["inputs"]
+    assert isinstance(inputs, dict)
+    assert str(run.fold(2).epochs_npz) in inputs
+
+
+@pytest.mark.parametrize("lacks", ["folds", "epochs"])
+def test_a_score_that_cannot_be_corrected_is_called_flattering(run: RunFolder, lacks: str) -> None:
+    if lacks == "folds":  # two are too few to choose for each other
+        predict_from_best(run)
+    else:  # as an earlier version left it
+        config = json.loads(run.config_yaml.read_text())
+        del config["predict_from"]
+        run.config_yaml.write_text(json.dumps(config))
+    built = build_submission([run.path])
+    text = built.as_text()
+    assert text.splitlines()[1].startswith("tiny, flattering ")
+    assert "flattering: tiny predicts from the epoch that scores best" in text
+    chosen = description(run.path)["chosen"]
+    assert isinstance(chosen, dict)
+    assert (chosen["own_epoch_auc"], chosen["is_flattered"]) == (None, True)

@@ -2,13 +2,14 @@ import numpy as np
 import pytest
 
 from melanoma.ensemble.table import Row, Scoreboard, align_columns, score_row, table_as_text
+from melanoma.ensemble.variants import VariantBootstrap
 from melanoma.metrics import PatientBootstrap, auc
 from simulated_runs import simulate_runs
 
 
 def row_of(predictions: list[float], targets: list[int], folds: list[int], **kind: object) -> Row:
-    bootstrap = PatientBootstrap(targets, np.arange(len(targets)), n_draws=20)
-    arrays = np.array(predictions), np.array(targets), np.array(folds)
+    bootstrap = VariantBootstrap(PatientBootstrap(targets, np.arange(len(targets)), n_draws=20))
+    arrays = np.array([predictions]), np.array(targets), np.array(folds)
     return score_row(*arrays, bootstrap, "a", **kind)  # type: ignore[arg-type]
 
 
@@ -23,12 +24,12 @@ def test_a_mean_of_fold_scores_is_not_sold_as_the_pooled_score() -> None:
 
 def test_a_row_holds_all_scores() -> None:
     runs = simulate_runs([1.0])
-    bootstrap = PatientBootstrap(runs.targets, runs.patients, n_draws=50)
+    bootstrap = VariantBootstrap(PatientBootstrap(runs.targets, runs.patients, n_draws=50))
     board = Scoreboard(runs.targets, runs.folds, bootstrap)
-    row = board.add(runs.oof[0], "a")
+    row = board.add(runs.oof[:1], "a")
     assert board.rows == [row]
-    assert board.predictions["a"].tolist() == runs.oof[0].tolist()
-    interval = bootstrap.interval(runs.oof[0])
+    assert board.predictions["a"].tolist() == runs.oof[:1].tolist()
+    interval = bootstrap.interval(runs.oof[:1])
     assert (row.low, row.high) == (interval.low, interval.high)
     assert row.low < row.pooled_auc < row.high
     for fold in range(5):
@@ -51,7 +52,7 @@ def test_the_in_sample_score_is_beside_and_marked() -> None:
         [0, 1, 0, 1],
         [0, 0, 1, 1],
         nested=True,
-        in_sample=np.array([0.1, 0.3, 0.2, 0.4]),
+        in_sample=np.array([[0.1, 0.3, 0.2, 0.4]]),
     )
     assert (row.pooled_auc, row.in_sample_auc) == (0.75, 1.0)
     text = table_as_text([row], [0, 1])

@@ -4,6 +4,7 @@ import pytest
 import yaml
 
 from melanoma.errors import ConfigError
+from melanoma.run_folder import RunFolder
 from melanoma.training.config import config_parser, parse_config
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -75,7 +76,7 @@ def test_a_run_needs_a_name() -> None:
     ("option", "message"),
     [
         ("--early_stopping_patience=0", r"--early_stopping_patience 0: must be at least 1"),
-        ("--trainer.enable_checkpointing=false", "predictions come from the best checkpoint"),
+        ("--trainer.enable_checkpointing=false", "predictions come from a checkpoint"),
         ("--trainer.limit_val_batches=0", "validation cannot be switched off"),
         ("--top_k=0", "--top_k 0: must be at least 1"),
         ("--parallel_folds=0", "--parallel_folds 0: must be at least 1"),
@@ -94,3 +95,19 @@ def test_the_configuration_can_be_printed(capsys: pytest.CaptureFixture[str]) ->
         config_parser().parse_args(["--print_config"])
     assert not exit_.value.code
     assert {"data", "model", "trainer", "seed"} <= yaml.safe_load(capsys.readouterr().out).keys()
+
+
+def test_the_last_epoch_predicts_unless_the_run_was_begun_otherwise(tmp_path: Path) -> None:
+    run_dir = tmp_path / "run"
+    arguments = [f"--run_dir={run_dir}", "--data.data_dir=input", "--data.folds_csv=folds.csv"]
+    new = parse_config(arguments)
+    assert new.predict_from == "last"
+    assert yaml.safe_load(new.resolved)["predict_from"] == "last"
+    run_dir.mkdir()
+    (run_dir / "config.yaml").write_text("seed: 42\n")  # of a version without the setting
+    assert parse_config(arguments).predict_from == "best"
+    assert RunFolder(run_dir).read_config()["predict_from"] == "best"
+    assert parse_config([*arguments, "--overwrite"]).predict_from == "last"
+    assert parse_config([*arguments, "--predict_from=last"]).predict_from == "last"
+    (run_dir / "config.yaml").write_text(new.resolved)
+    assert parse_config(arguments).predict_from == "last"

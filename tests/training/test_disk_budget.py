@@ -97,3 +97,11 @@ def test_without_a_budget_nothing_is_removed(run: RunFolder) -> None:
     keep_within(run, None)
     keep_within(RunFolder(run.path / "nowhere"), 1)
     assert "top" in left(run)
+
+
+def test_the_checkpoint_that_predicts_stays(run: RunFolder) -> None:
+    folder = run.fold(0)
+    write_json(folder.done_json, {**folder.read_done(), "predict_from": "last"})
+    keep_within(run, 10 * KB)
+    assert left(run) == {"last.ckpt", "oof.csv", "done.json"}
+    assert verify_fold(folder).findings == []

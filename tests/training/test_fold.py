@@ -2,12 +2,14 @@ import json
 from pathlib import Path
 
 import lightning.pytorch as pl
+import numpy as np
 import pandas as pd
 import pytest
 import torch
 from lightning.pytorch.callbacks import ModelCheckpoint
 from PIL import Image
 
+from melanoma.epoch_predictions import read_epoch_predictions
 from melanoma.errors import ConfigError, MelanomaError, RunError
 from melanoma.files import sha256_of
 from melanoma.folds.creation import create_folds
@@ -44,20 +46,48 @@ def test_a_fold_leaves_what_the_contract_names(competition: Path, folds_csv: Pat
     assert list(folder.path.glob("tensorboard/events*"))
 
 
-def test_predictions_come_from_the_best_epoch(competition: Path, folds_csv: Path) -> None:
-    config = tiny_config(competition, folds_csv, "--trainer.max_epochs=4")
+@pytest.mark.parametrize("predict_from", ["last", "best"])
+def test_predictions_come_from_the_epoch_that_is_asked_for(
+    competition: Path, folds_csv: Path, predict_from: str
+) -> None:
+    # A rate so high that the last epoch is not the best.
+    options = ("--trainer.max_epochs=4", "--model.learning_rate=0.05")
+    config = tiny_config(competition, folds_csv, *options, f"--predict_from={predict_from}")
     result = train_fold(config, 0)
     folder = RunFolder(config.run_dir).fold(0)
-    metrics = pd.read_csv(folder.metrics_csv)
+    by_epoch = pd.read_csv(folder.metrics_csv)["val_auc"].to_numpy()
     assert result is not None
-    assert result.auc == pytest.approx(metrics["val_auc"].max(), abs=1e-6)
-    best = MelanomaModule.load_from_checkpoint(folder.best_checkpoint, weights_only=True).eval()
+    assert by_epoch.argmax() != 3
+    assert result.best_epoch == by_epoch.argmax() + 1
+    assert result.epoch == (4 if predict_from == "last" else result.best_epoch)
+    assert result.auc == pytest.approx(by_epoch[result.epoch - 1], abs=1e-6)
+    path = folder.predicting_checkpoint
+    assert path.name == f"{predict_from}.ckpt"
+    network = MelanomaModule.load_from_checkpoint(path, weights_only=True).eval()
     data = config.data_module(0)
     data.setup()
     with torch.no_grad():
-        predicted = torch.cat([torch.sigmoid(best(b["image"])) for b in data.val_dataloader()])
+        predicted = torch.cat([torch.sigmoid(network(b["image"])) for b in data.val_dataloader()])
     written = pd.read_csv(folder.oof_csv)["prediction"]
     assert written.tolist() == pytest.approx(predicted.tolist(), abs=1e-6)
+
+
+def test_every_epochs_predictions_are_kept(competition: Path, folds_csv: Path) -> None:
+    # Four batches an epoch, so that the second validation of an epoch is at its end.
+    options = ("--trainer.max_epochs=3", "--trainer.val_check_interval=0.5", "--data.batch_size=5")
+    config = tiny_config(competition, folds_csv, *options)
+    train_fold(config, 1)
+    folder = RunFolder(config.run_dir).fold(1)
+    kept = read_epoch_predictions(folder.epochs_npz)
+    oof = pd.read_csv(folder.oof_csv)
+    assert kept.epoch.tolist() == [0, 0, 1, 1, 2, 2]
+    assert (np.diff(kept.step) > 0).all()
+    assert kept.prediction.shape == (6, len(oof))
+    aucs = [auc(oof["target"], row) for row in kept.prediction]
+    best = np.reshape(aucs, (3, 2)).max(axis=1)
+    assert pd.read_csv(folder.metrics_csv)["val_auc"].tolist() == pytest.approx(best, abs=1e-6)
+    assert oof["prediction"].tolist() == pytest.approx(kept.prediction[-1].tolist(), abs=1e-6)
+    assert folder.read_done()["files"]["epochs.npz"] == sha256_of(folder.epochs_npz)
 
 
 def test_a_cut_off_fold_goes_on_where_it_was(competition: Path, folds_csv: Path) -> None:
@@ -165,15 +195,15 @@ def test_averaged_weights_are_what_is_judged_kept_and_predicted_with(
     config = tiny_config(competition, folds_csv, *options)
     train_fold(config, 0)
     folder = RunFolder(config.run_dir).fold(0)
-    best = MelanomaModule.load_from_checkpoint(folder.best_checkpoint, weights_only=True).eval()
+    last = MelanomaModule.load_from_checkpoint(folder.last_checkpoint, weights_only=True).eval()
     data = config.data_module(0)
     data.setup()
     with torch.no_grad():
-        plain = torch.cat([best(b["image"]) for b in data.val_dataloader()])
-        viewed = torch.cat([best.predict_step(b, 0)["prediction"] for b in data.val_dataloader()])
+        plain = torch.cat([last(b["image"]) for b in data.val_dataloader()])
+        viewed = torch.cat([last.predict_step(b, 0)["prediction"] for b in data.val_dataloader()])
     oof = pd.read_csv(folder.oof_csv)
-    metrics = pd.read_csv(folder.metrics_csv)
-    assert auc(oof["target"], plain.double()) == pytest.approx(metrics["val_auc"].max(), abs=1e-6)
+    in_training = pd.read_csv(folder.metrics_csv)["val_auc"].iloc[-1]
+    assert auc(oof["target"], plain.double()) == pytest.approx(in_training, abs=1e-6)
     assert oof["prediction"].tolist() == pytest.approx(viewed.tolist(), abs=1e-6)
     raw = torch.load(folder.last_checkpoint, weights_only=True)
     name = "network.head.1.weight"
@@ -234,7 +264,8 @@ def test_nothing_is_drawn_or_logged_that_is_not_asked_for(
     train_fold(config, 0)
     written = {path.name for path in RunFolder(config.run_dir).fold(0).path.iterdir()}
     # The test set is predicted with all folds at once, when they are trained.
-    assert written == {"best.ckpt", "last.ckpt", "metrics.csv", "oof.csv", "done.json"}
+    tables = {"metrics.csv", "epochs.npz", "oof.csv"}
+    assert written == {"best.ckpt", "last.ckpt", "done.json", *tables}
 
 
 def test_balanced_sampling_draws_both_classes_alike(competition: Path, folds_csv: Path) -> None:

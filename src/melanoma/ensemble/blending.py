@@ -14,7 +14,8 @@ from melanoma.ensemble.methods import METHODS, Blend, Method, MethodName
 from melanoma.ensemble.nested import nested_blend, nested_context
 from melanoma.ensemble.predictions import Predictions
 from melanoma.ensemble.table import RUN, Row, Scoreboard
-from melanoma.errors import ConfigError
+from melanoma.ensemble.variants import VariantBootstrap, Variants, honest_where_known
+from melanoma.errors import ConfigError, name_some
 from melanoma.metrics import PatientBootstrap, spearman_matrix
 from melanoma.metrics.checks import Floats
 
@@ -33,6 +34,7 @@ class Blended:
         correlations: Spearman's, of the runs' predictions: out of fold where there are any.
         oof: Shape (n_rows,), in [0, 1], nested where something is fitted; None for submissions made
             elsewhere, which have no scores either.
+        shown: Likewise, what curves are drawn of: at the honest epochs where one view is predicted.
         rows: The table of scores, runs first.
         chosen: The row of this blend.
         notes: The reason of the choice, and what became of the context; a line each.
@@ -46,6 +48,7 @@ class Blended:
     test: Floats | None
     correlations: Floats
     oof: Floats | None = None
+    shown: Floats | None = None
     rows: list[Row] = field(default_factory=list)
     chosen: Row | None = None
     notes: list[str] = field(default_factory=list)
@@ -57,7 +60,7 @@ class Blended:
 @dataclass(frozen=True)
 class _Candidate:
     method: Method
-    features: Floats
+    features: Variants  # (n_variants, n_runs, n_rows)
     row: Row
 
 
@@ -87,27 +90,30 @@ def blend_runs(
         ValueError: If weights are given to a method that fits its own.
     """
     targets, folds, patients = predictions.targets, predictions.folds, predictions.patients
-    bootstrap = PatientBootstrap(targets, patients, n_draws, seed)
+    bootstrap = VariantBootstrap(PatientBootstrap(targets, patients, n_draws, seed))
     board = Scoreboard(targets, folds, bootstrap)
-    for name, run in zip(predictions.names, predictions.oof):
-        board.add(run, name)
+    for place, name in enumerate(predictions.names):
+        flattered = name in predictions.flattered
+        board.add(predictions.variants[:, place], name, is_flattered=flattered)
     candidates = [
         _score_method(METHODS[name].with_weights(weights), board, predictions)
         for name in methods_to_score(method, predictions, context)
     ]
     taken, notes = _take(candidates, method, board)
-    final = taken.method.fit(taken.features, targets, folds)
+    final = taken.method.fit(taken.features[-1], targets, folds)
     test = final(taken.method.on_test(predictions.test)) if predictions.test else None
     blended = Blended(
         taken.method.name,
         final,
         test,
         spearman_matrix(predictions.oof),
-        board.predictions[taken.row.name],
+        board.predictions[taken.row.name][0],
+        honest_where_known(board.predictions[taken.row.name]),
         board.rows,
         taken.row,
         notes,
     )
+    blended.notes += _notes_on_epochs(predictions, taken.row)
     if context:
         _try_context(blended, taken, board, patients, test_patients)
     blended.comparisons = compare_all(board.predictions, targets, bootstrap)
@@ -155,10 +161,13 @@ def methods_to_score(
 
 
 def _score_method(method: Method, board: Scoreboard, predictions: Predictions) -> _Candidate:
-    features = method.scale(predictions.oof, board.folds)
-    if method.name == "mean" and len(features) == 1:
+    features = np.array([method.scale(runs, board.folds) for runs in predictions.variants])
+    if method.name == "mean" and len(predictions.names) == 1:
         return _Candidate(method, features, board.rows[0])
-    in_sample = method.fit(features, board.targets, board.folds)(features) if method.fits else None
+    in_sample = None
+    if method.fits:
+        fitted = method.fit(features[-1], board.targets, board.folds)
+        in_sample = np.array([fitted(variant) for variant in features])
     row = board.add(
         nested_blend(method, features, board.targets, board.folds),
         method.name,
@@ -166,6 +175,7 @@ def _score_method(method: Method, board: Scoreboard, predictions: Predictions) -
         nested=method.fits,
         in_sample=in_sample,
         probabilities=method.probabilities,
+        is_flattered=bool(predictions.flattered),
     )
     return _Candidate(method, features, row)
 
@@ -186,6 +196,28 @@ def _take(
     return taken, notes + caution(taken.row, runs, board.predictions, board.bootstrap)
 
 
+def _notes_on_epochs(predictions: Predictions, row: Row) -> list[str]:
+    """How the choice of epochs has been dealt with; nothing where no run chooses any."""
+    notes = []
+    if row.own_epoch_auc is not None:
+        predicted, own, _ = predictions.variants
+        several_views = bool((predicted != own).any())
+        estimated = " The optimism is that of one view, as an estimate for several." * several_views
+        notes.append(
+            "epochs: each fold is scored at the epoch that the other folds choose. With each fold at "
+            f"its own best epoch the AUC of {row.name} is {row.own_epoch_auc:.4f}, which flatters."
+            f"{estimated}"
+        )
+    if predictions.flattered:
+        notes.append(
+            f"flattering: {name_some(predictions.flattered)} predicts from the epoch that scores best "
+            "on the very rows which are scored here. The scores are too high by an unknown amount: "
+            "the epochs of three finished folds are needed to correct them (epochs.npz). Train with "
+            "--predict-from last, or finish all folds."
+        )
+    return notes
+
+
 def _try_context(
     blended: Blended,
     taken: _Candidate,
@@ -196,20 +228,22 @@ def _try_context(
     """Score the blend with its context, and put it in place of the blend if it is better."""
     base = taken.row
     arrays = taken.features, board.targets, board.folds
-    context = fit_context(blended.blend(taken.features), board.targets, patients)
+    context = fit_context(blended.blend(taken.features[-1]), board.targets, patients)
     corrected = nested_context(taken.method, *arrays, patients)
     row = board.add(
         corrected,
         base.name + WITH_CONTEXT,
         method=base.method + WITH_CONTEXT,
         nested=True,
-        in_sample=context(blended.blend(taken.features), patients),
+        in_sample=np.array([context(blended.blend(v), patients) for v in taken.features]),
+        is_flattered=base.is_flattered,
     )
     change = board.bootstrap.difference(corrected, board.predictions[base.name])
     if change.low <= 0:
         blended.notes.append(f"context: not applied, no better beyond noise ({as_text(change)}).")
         return
     blended.notes.append(f"context: applied, better beyond noise ({as_text(change)}).")
-    blended.context, blended.oof, blended.chosen = context, corrected, row
+    blended.context, blended.chosen = context, row
+    blended.oof, blended.shown = corrected[0], honest_where_known(corrected)
     if blended.test is not None:
         blended.test = context(blended.test, np.asarray(test_patients))

@@ -3,12 +3,12 @@
 from collections.abc import Mapping, Sequence
 
 from melanoma.ensemble.table import Row
-from melanoma.metrics import PairedDifference, PatientBootstrap
-from melanoma.metrics.checks import Floats
+from melanoma.ensemble.variants import VariantBootstrap, Variants
+from melanoma.metrics import PairedDifference
 
 
 def choose_method(
-    rows: Sequence[Row], predictions: Mapping[str, Floats], bootstrap: PatientBootstrap
+    rows: Sequence[Row], predictions: Mapping[str, Variants], bootstrap: VariantBootstrap
 ) -> tuple[Row, str]:
     """Take the simplest method that is not worse than the best one beyond noise.
 
@@ -18,7 +18,7 @@ def choose_method(
 
     Args:
         rows: Of the methods, the simplest first.
-        predictions: Out of fold and nested, by the names of the rows, shape (n,).
+        predictions: Out of fold and nested, by the names of the rows, shape (1 or 3, n).
         bootstrap: Over the patients of these rows.
 
     Returns:
@@ -41,8 +41,8 @@ def choose_method(
 def caution(
     chosen: Row,
     runs: Sequence[Row],
-    predictions: Mapping[str, Floats],
-    bootstrap: PatientBootstrap,
+    predictions: Mapping[str, Variants],
+    bootstrap: VariantBootstrap,
 ) -> list[str]:
     """A line where a single run scores higher than the blend that was chosen, else none."""
     best = max(runs, key=lambda row: row.pooled_auc)

@@ -8,18 +8,17 @@ import pandas as pd
 
 from melanoma.ensemble.methods import Codes, Method
 from melanoma.ensemble.nested import nested_blend
-from melanoma.metrics import PatientBootstrap, auc
-from melanoma.metrics.checks import Floats
-from melanoma.metrics.delong import compare_placements, placements
+from melanoma.ensemble.variants import VariantBootstrap, Variants, corrected
+from melanoma.metrics.delong import Placements, compare_placements, placements
 
 
 def compare_all(
-    predictions: Mapping[str, Floats], targets: Codes, bootstrap: PatientBootstrap
+    predictions: Mapping[str, Variants], targets: Codes, bootstrap: VariantBootstrap
 ) -> pd.DataFrame:
     """The paired difference in AUC between any two predictions of the same rows.
 
     Args:
-        predictions: By name, each of shape (n,).
+        predictions: By name, each of shape (1 or 3, n).
         targets: Shape (n,), 0 or 1.
         bootstrap: Over the patients of these rows.
 
@@ -28,7 +27,7 @@ def compare_all(
         low and high (its 95 % interval over patients), p_bootstrap, and p_delong, which takes
         images to be independent and is too small where patients have many.
     """
-    placed = {name: placements(targets, values) for name, values in predictions.items()}
+    placed = {name: _place(targets, variants) for name, variants in predictions.items()}
     rows = []
     for first, second in combinations(predictions, 2):
         paired = bootstrap.difference(predictions[first], predictions[second])
@@ -46,20 +45,27 @@ def compare_all(
     return pd.DataFrame(rows)
 
 
+def _place(targets: Codes, variants: Variants) -> Placements:
+    """DeLong's placements, whose means are corrected as AUCs are."""
+    placed = [placements(targets, variant) for variant in variants]
+    of_positives, of_negatives = (np.array(side) for side in zip(*placed))
+    return corrected(np.asarray, of_positives), corrected(np.asarray, of_negatives)
+
+
 def leave_one_out(
     method: Method,
     names: Sequence[str],
-    features: Floats,
+    features: Variants,
     targets: Codes,
     folds: Codes,
-    bootstrap: PatientBootstrap,
+    bootstrap: VariantBootstrap,
 ) -> pd.DataFrame:
     """What each run adds: the blend's AUC without it, everything fitted anew and nested.
 
     Args:
         method: The method of the blend.
         names: Of the runs.
-        features: Shape (n_runs, n), on the method's scale; at least two runs.
+        features: Shape (1 or 3, n_runs, n), on the method's scale; at least two runs.
         targets: Shape (n,), 0 or 1.
         folds: Shape (n,).
         bootstrap: Over the patients of these rows.
@@ -71,13 +77,13 @@ def leave_one_out(
     together = nested_blend(method, features, targets, folds)
     rows = []
     for left_out, name in enumerate(names):
-        others = np.delete(features, left_out, axis=0)
+        others = np.delete(features, left_out, axis=1)
         rest = nested_blend(method.without(left_out), others, targets, folds)
         change = bootstrap.difference(rest, together)
         rows.append(
             {
                 "run": name,
-                "auc_without": auc(targets, rest),
+                "auc_without": bootstrap.auc(rest),
                 "change": change.difference,
                 "low": change.low,
                 "high": change.high,

@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 
 from melanoma.ensemble.methods import Codes
+from melanoma.ensemble.variants import Variants
 from melanoma.metrics.checks import Floats
 from melanoma.tables import FOLD, TARGET, patients_of
 
@@ -22,6 +23,12 @@ class Predictions:
         test_names: Of the test images, shape (n_test,); None without a test set.
         test: Per run, shape (n_networks, n_test): by the network of each fold, or one line of what
             is already averaged. Empty without a test set.
+        own: Shape (n_runs, n_rows): from one view at the epoch that each fold has chosen for itself,
+            where a run chooses. The predictions of other runs are as in `oof`. None where no run
+            chooses.
+        honest: Likewise at the epoch that the other folds choose.
+        flattered: Names of the runs that choose epochs by the rows they are scored on, without a
+            correction.
     """
 
     names: list[str]
@@ -29,6 +36,16 @@ class Predictions:
     oof: Floats
     test_names: "pd.Series[str] | None" = None
     test: tuple[Floats, ...] = ()
+    own: Floats | None = None
+    honest: Floats | None = None
+    flattered: tuple[str, ...] = ()
+
+    @cached_property
+    def variants(self) -> Variants:
+        """Shape (1 or 3, n_runs, n_rows): `oof` alone, or `oof`, `own` and `honest`."""
+        if self.own is None or self.honest is None:
+            return self.oof[None]
+        return np.array([self.oof, self.own, self.honest])
 
     @cached_property
     def targets(self) -> Codes:

@@ -1,12 +1,15 @@
 """Reading runs: their folds' predictions, with the tables they were made from."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from melanoma.ensemble.alignment import positions_of
+from melanoma.ensemble.epochs import add_epochs, chooses_epoch
 from melanoma.ensemble.oof import read_oof
 from melanoma.ensemble.sources import Source
 from melanoma.errors import RunError, name_some
@@ -62,7 +65,7 @@ def read_runs(
         train = tables[made_from]
         if finished is not None:
             train = train[train[FOLD].isin(finished)]
-        sources.append(read_run(run, train, forms[folder], folder))
+        sources.append(read_run(run, config, train, forms[folder], folder))
     return sources
 
 
@@ -87,6 +90,7 @@ def _finished_in_all(runs: Sequence[RunFolder]) -> set[int]:
 
 def read_run(
     run: RunFolder,
+    config: Mapping[str, Any],
     train: pd.DataFrame,
     form: pd.DataFrame | None,
     data_dir: Path,
@@ -96,6 +100,7 @@ def read_run(
 
     Args:
         run: All folds in `train` are finished.
+        config: Its configuration.
         train: As `read_folds` gives it.
         form: The form of a submission; None where there is none.
         data_dir: The competition folder.
@@ -104,13 +109,22 @@ def read_run(
     Raises:
         RunError, TableError: As `read_runs`.
     """
-    oof = read_oof(run, train)
+    oof, epochs = add_epochs(run, config, read_oof(run, train))
+    is_flattered = chooses_epoch(config) and not epochs
     folds = [run.fold(int(number)) for number in sorted(train[FOLD].unique())]
-    oof_files = [fold.oof_csv for fold in folds]
+    oof_files = [fold.oof_csv for fold in folds] + [fold.epochs_npz for fold in folds if epochs]
     paths = [fold.test_csv for fold in folds]
     test_files = _test_files(run, paths, data_dir) if with_test else []
+    source = Source(
+        run.path,
+        oof,
+        files=(*oof_files, *test_files),
+        data_dir=data_dir,
+        epochs=epochs,
+        is_flattered=is_flattered,
+    )
     if not test_files:
-        return Source(run.path, oof, files=tuple(oof_files), data_dir=data_dir)
+        return source
     run.check_one_test_set(fold.number for fold in folds)
     if form is None:
         wanted_by, wanted = str(test_files[0]), _first_names(test_files[0])
@@ -125,8 +139,7 @@ def read_run(
             "scripts/predict_folds.py --overwrite."
         )
     networks = [_read_test(path, wanted, wanted_by, remedy) for path in test_files]
-    files = (*oof_files, *test_files)
-    return Source(run.path, oof, wanted, np.array(networks), files, data_dir)
+    return replace(source, test_names=wanted, test=np.array(networks))
 
 
 def _test_files(run: RunFolder, paths: list[Path], data_dir: Path) -> list[Path]:

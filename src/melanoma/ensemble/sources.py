@@ -1,13 +1,14 @@
 """Where predictions come from, and joining several sources of the same images."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
 from melanoma.ensemble.alignment import positions_of
+from melanoma.ensemble.epochs import HONEST_EPOCH, OWN_EPOCH, EpochChoice
 from melanoma.ensemble.methods import METHODS
 from melanoma.ensemble.predictions import Predictions
 from melanoma.ensemble.table import RUN
@@ -25,11 +26,14 @@ class Source:
 
     Attributes:
         path: The run folder or the table, as the user gave it.
-        oof: The columns of `oof.csv`.
+        oof: The columns of `oof.csv`; with those of `melanoma.ensemble.epochs` where the run chooses
+            epochs.
         test_names: Of the test images; None without a test set.
         test: Shape (n_networks, n_test), in [0, 1]; None without a test set.
         files: What was read.
         data_dir: The competition folder, where it is known.
+        epochs: By fold, the epochs of a run that chooses them.
+        is_flattered: Whether the run chooses epochs, and its score cannot be corrected for that.
     """
 
     path: Path
@@ -38,6 +42,8 @@ class Source:
     test: Floats | None = None
     files: tuple[Path, ...] = ()
     data_dir: Path | None = None
+    epochs: Mapping[int, EpochChoice] = field(default_factory=dict)
+    is_flattered: bool = False
 
 
 def join_sources(sources: Sequence[Source]) -> Predictions:
@@ -52,14 +58,25 @@ def join_sources(sources: Sequence[Source]) -> Predictions:
     first = sources[0]
     with_test = all(source.test is not None for source in sources)
     aligned = [_align_oof(source, first) for source in sources]
-    table = first.oof.drop(columns=PREDICTION)
+    table = first.oof.drop(columns=[PREDICTION, OWN_EPOCH, HONEST_EPOCH], errors="ignore")
+    names = names_of([source.path for source in sources])
+    chooses = any(source.epochs for source in sources)
     return Predictions(
-        names=names_of([source.path for source in sources]),
+        names=names,
         table=table.assign(**{PATIENT_ID: _join_patients(sources, aligned)}),
-        oof=np.array([rows[PREDICTION].to_numpy(dtype=np.float64) for rows in aligned]),
+        oof=_predicted(aligned, PREDICTION),
         test_names=first.test_names if with_test else None,
         test=tuple(_align_test(source, first) for source in sources) if with_test else (),
+        own=_predicted(aligned, OWN_EPOCH) if chooses else None,
+        honest=_predicted(aligned, HONEST_EPOCH) if chooses else None,
+        flattered=tuple(name for name, source in zip(names, sources) if source.is_flattered),
     )
+
+
+def _predicted(aligned: Sequence[pd.DataFrame], column: str) -> Floats:
+    """A column of predictions of each source; the plain predictions where a source lacks it."""
+    columns = [column if column in rows.columns else PREDICTION for rows in aligned]
+    return np.array([rows[c].to_numpy(dtype=np.float64) for rows, c in zip(aligned, columns)])
 
 
 def names_of(paths: Sequence[Path]) -> list[str]:

@@ -1,14 +1,14 @@
 """The table of scores: a row per run and method."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import numpy as np
 
 from melanoma.ensemble.methods import Codes
+from melanoma.ensemble.variants import VariantBootstrap, Variants, corrected
 from melanoma.metrics import (
-    PatientBootstrap,
     auc,
     average_precision,
     brier_score,
@@ -50,6 +50,9 @@ class Row:
         sensitivity: At a specificity of at least 90 %.
         brier_score: None where the predictions are ranks, not probabilities.
         calibration_error: Likewise.
+        own_epoch_auc: Pooled, with each fold at the epoch that it has chosen by these rows, which
+            flatters; None where no epoch is chosen. All other scores are corrected for it.
+        is_flattered: Whether epochs were chosen by these rows, and no score is corrected for it.
     """
 
     name: str
@@ -65,6 +68,8 @@ class Row:
     sensitivity: float
     brier_score: float | None
     calibration_error: float | None
+    own_epoch_auc: float | None = None
+    is_flattered: bool = False
 
     @property
     def mean_auc(self) -> float:
@@ -74,7 +79,7 @@ class Row:
     @property
     def title(self) -> str:
         """The name as the tables show it."""
-        suffix = ", nested" if self.nested else ""
+        suffix = ", nested" * self.nested + ", flattering" * self.is_flattered
         return short_name(self.name, _WIDEST_NAME - len(suffix)) + suffix
 
     def as_dict(self) -> dict[str, Any]:
@@ -83,20 +88,21 @@ class Row:
 
 
 def score_row(
-    predictions: Floats,
+    predictions: Variants,
     targets: Codes,
     folds: Codes,
-    bootstrap: PatientBootstrap,
+    bootstrap: VariantBootstrap,
     name: str,
     method: str = RUN,
     nested: bool = False,
-    in_sample: Floats | None = None,
+    in_sample: Variants | None = None,
     probabilities: bool = True,
+    is_flattered: bool = False,
 ) -> Row:
     """Score out-of-fold predictions.
 
     Args:
-        predictions: Shape (n,), in [0, 1].
+        predictions: Shape (1 or 3, n), in [0, 1]; see `melanoma.ensemble.variants`.
         targets: Shape (n,), 0 or 1, both in every fold.
         folds: Shape (n,).
         bootstrap: Over the patients of these rows.
@@ -105,23 +111,39 @@ def score_row(
         nested: Whether the predictions come from nested fits.
         in_sample: What the fit to all rows predicts for them.
         probabilities: Whether the predictions are any.
+        is_flattered: See `Row`.
     """
     interval = bootstrap.interval(predictions)
+
+    def score(function: Callable[[Codes, Floats], float]) -> float:
+        return _in_range(corrected(lambda variant: function(targets, variant), predictions))
+
+    def auc_of(fold: int) -> float:
+        rows = folds == fold
+        return _in_range(corrected(lambda variant: auc(targets[rows], variant[rows]), predictions))
+
     return Row(
         name=name,
         method=method,
         nested=nested,
-        fold_aucs=[auc(targets[folds == k], predictions[folds == k]) for k in np.unique(folds)],
-        pooled_auc=auc(targets, predictions),
-        rank_auc=auc(targets, rank_within(folds, predictions)),
+        fold_aucs=[auc_of(fold) for fold in np.unique(folds)],
+        pooled_auc=bootstrap.auc(predictions),
+        rank_auc=score(lambda _, variant: auc(targets, rank_within(folds, variant))),
         low=interval.low,
         high=interval.high,
-        in_sample_auc=None if in_sample is None else auc(targets, in_sample),
-        average_precision=average_precision(targets, predictions),
-        sensitivity=sensitivity_at_specificity(targets, predictions),
-        brier_score=brier_score(targets, predictions) if probabilities else None,
-        calibration_error=calibration_error(targets, predictions) if probabilities else None,
+        in_sample_auc=None if in_sample is None else bootstrap.auc(in_sample),
+        average_precision=score(average_precision),
+        sensitivity=score(sensitivity_at_specificity),
+        brier_score=score(brier_score) if probabilities else None,
+        calibration_error=score(calibration_error) if probabilities else None,
+        own_epoch_auc=auc(targets, predictions[0]) if len(predictions) > 1 else None,
+        is_flattered=is_flattered,
     )
+
+
+def _in_range(score: float) -> float:
+    """A corrected score, which may have left [0, 1]."""
+    return min(1.0, max(0.0, score))
 
 
 @dataclass
@@ -133,16 +155,16 @@ class Scoreboard:
         folds: Shape (n,).
         bootstrap: Over the patients of these rows.
         rows: In the order they were added.
-        predictions: By the names of the rows, shape (n,).
+        predictions: By the names of the rows, shape (1 or 3, n).
     """
 
     targets: Codes
     folds: Codes
-    bootstrap: PatientBootstrap
+    bootstrap: VariantBootstrap
     rows: list[Row] = field(default_factory=list)
-    predictions: dict[str, Floats] = field(default_factory=dict)
+    predictions: dict[str, Variants] = field(default_factory=dict)
 
-    def add(self, predictions: Floats, name: str, **kind: Any) -> Row:
+    def add(self, predictions: Variants, name: str, **kind: Any) -> Row:
         """Score predictions; `kind` as the last arguments of `score_row`."""
         row = score_row(predictions, self.targets, self.folds, self.bootstrap, name, **kind)
         self.rows.append(row)

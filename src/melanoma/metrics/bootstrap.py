@@ -73,6 +73,17 @@ class PatientBootstrap:
         self.draws = _draw(of_class, int(self._patients.max()) + 1, n_draws, seed)
         self._scored: dict[bytes, Floats] = {}
 
+    def auc(self, predictions: npt.ArrayLike) -> float:
+        """The AUC of all rows.
+
+        Args:
+            predictions: Shape (n,), finite.
+
+        Raises:
+            ValueError: If the shape is another, or a prediction is not finite.
+        """
+        return auc(self._positive, predictions)
+
     def aucs(self, predictions: npt.ArrayLike) -> Floats:
         """The AUC of each draw, as if its rows were written out as often as drawn.
 
@@ -102,8 +113,20 @@ class PatientBootstrap:
         Raises:
             ValueError: As `aucs`, or if the level is outside (0, 1).
         """
-        estimate = auc(self._positive, predictions)
-        error, freedom = self._standard_error(self.aucs(predictions))
+        return self.interval_of(self.auc(predictions), self.aucs(predictions), level)
+
+    def interval_of(self, estimate: float, of_draws: Floats, level: float = 0.95) -> Interval:
+        """The confidence interval of a combination of AUCs.
+
+        Args:
+            estimate: The combination on all rows, in [0, 1].
+            of_draws: Shape (n_draws,), the same combination of `aucs` in each draw.
+            level: Of confidence, in (0, 1).
+
+        Raises:
+            ValueError: If the level is outside (0, 1).
+        """
+        error, freedom = self._standard_error(of_draws)
         return auc_interval(estimate, error, freedom, level)
 
     def difference(
@@ -119,8 +142,22 @@ class PatientBootstrap:
         Raises:
             ValueError: As `aucs`, or if the level is outside (0, 1).
         """
-        estimate = auc(self._positive, a) - auc(self._positive, b)
-        error, freedom = self._standard_error(self.aucs(a) - self.aucs(b))
+        return self.difference_of(self.auc(a) - self.auc(b), self.aucs(a) - self.aucs(b), level)
+
+    def difference_of(
+        self, estimate: float, of_draws: Floats, level: float = 0.95
+    ) -> PairedDifference:
+        """The test of a difference between combinations of AUCs.
+
+        Args:
+            estimate: The difference on all rows.
+            of_draws: Shape (n_draws,), the same difference in each draw.
+            level: Of confidence, in (0, 1).
+
+        Raises:
+            ValueError: If the level is outside (0, 1).
+        """
+        error, freedom = self._standard_error(of_draws)
         return paired_difference(estimate, error, freedom, level)
 
     def _standard_error(self, of_draws: Floats) -> tuple[float, int]:

@@ -15,7 +15,7 @@ from melanoma.run_folder import FoldFolder
 
 
 def load_ensemble(folders: Sequence[FoldFolder], table: pd.DataFrame) -> FoldEnsemble:
-    """The best network of each fold, ready to predict the photographs of a table.
+    """Load the network that each fold predicts with, ready for the photographs of a table.
 
     Args:
         folders: Of finished folds.
@@ -29,7 +29,7 @@ def load_ensemble(folders: Sequence[FoldFolder], table: pd.DataFrame) -> FoldEns
 
 
 def _load(folder: FoldFolder) -> MelanomaModule:
-    path = folder.best_checkpoint
+    path = folder.predicting_checkpoint
     remedy = "Train that fold again with scripts/train_folds.py --overwrite."
     if not path.is_file():
         raise RunError(f"{path}: no such file. {remedy}")

@@ -33,7 +33,7 @@ def look_into(
     """What decided each photograph in the network of its fold, which never saw it.
 
     Args:
-        run: Whose `best.ckpt` are asked.
+        run: The run whose networks are asked.
         rows: A row per photograph: image_name, fold, and the metadata where it is used.
         called: The images that were called melanoma: of these it is what spoke for one, of all
             others what spoke against.

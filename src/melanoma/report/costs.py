@@ -20,7 +20,8 @@ class FoldCost:
     Attributes:
         fold: Its number.
         auc: Of its validation images.
-        best_epoch: From 1.
+        epoch: The epoch that predicts, from 1.
+        best_epoch: The epoch with the best validation AUC, from 1.
         n_epochs: How many were trained.
         seconds: Wall time of the whole fold.
         predict_seconds: Of it, for predicting the validation images.
@@ -29,6 +30,7 @@ class FoldCost:
 
     fold: int
     auc: float | None
+    epoch: int | None
     best_epoch: int | None
     n_epochs: int | None
     seconds: float | None
@@ -44,10 +46,10 @@ class FoldCost:
 
     @property
     def epochs_in_words(self) -> str:
-        """The best epoch, of how many."""
-        if self.best_epoch is None:
+        """The epoch that predicts, of how many."""
+        if self.epoch is None:
             return "-"
-        return f"{self.best_epoch}" + (f" of {self.n_epochs}" if self.n_epochs else "")
+        return f"{self.epoch}" + (f" of {self.n_epochs}" if self.n_epochs else "")
 
 
 def fold_costs(run: RunFolder) -> list[FoldCost]:
@@ -74,10 +76,12 @@ def read_epochs(folder: FoldFolder) -> pd.DataFrame | None:
 def _fold_cost(folder: FoldFolder) -> FoldCost:
     done, epochs = folder.read_done(), read_epochs(folder)
     best = _number(done.get("best_epoch"))
+    epoch = _number(done.get("epoch", best))  # earlier versions predicted from the best
     files = done.get("files")
     return FoldCost(
         folder.number,
         _number(done.get("auc")),
+        None if epoch is None else int(epoch),
         None if best is None else int(best),
         None if epochs is None else len(epochs),
         _number(done.get("seconds")),

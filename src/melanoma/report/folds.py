@@ -46,15 +46,21 @@ def fold_table(material: Material) -> Table:
 def _table(material: Material) -> Table:
     alone = len(material.runs) == 1
     costs = {cost.fold: cost for cost in fold_costs(material.runs[0])} if alone else {}
+    epochs = material.epochs[0] if alone else {}
     head = ["fold", "images", "patients", "melanomas", "share", "AUC"]
-    head += ["best epoch", "time"] if alone else []
+    head += ["epoch", *(["honest epoch"] if epochs else []), "time"] if alone else []
     rows = []
     per_fold = material.balance.per_fold.to_dict(orient="records")
     for counts, area in zip(per_fold, material.row.fold_aucs):
         cells = [str(counts["fold"])]
         cells += [f"{counts[name]:,}" for name in ("images", "patients", "melanomas")]
         cells += [percent(counts["melanomas"] / counts["images"], 2), four_digits(area)]
-        rows.append(cells + (_cost_cells(costs.get(int(counts["fold"]))) if alone else []))
+        if alone:
+            fold = int(counts["fold"])
+            epoch, time = _cost_cells(costs.get(fold))
+            honest = [str(epochs[fold].honest)] if fold in epochs else []
+            cells += [epoch, *honest, time]
+        rows.append(cells)
     return Table("The folds, and what each is worth by itself", head, rows)
 
 
@@ -66,7 +72,7 @@ def _cost_cells(cost: FoldCost | None) -> list[str]:
 
 def _costs(run: RunFolder) -> Table:
     rows = [[str(cost.fold), four_digits(cost.auc), *_cost_cells(cost)] for cost in fold_costs(run)]
-    return Table(f"Folds of {run.path.name}", ["fold", "AUC", "best epoch", "time"], rows)
+    return Table(f"Folds of {run.path.name}", ["fold", "AUC", "epoch", "time"], rows)
 
 
 def _shares(factor: str, balance: Balance) -> Chart:

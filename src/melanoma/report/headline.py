@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from melanoma.ensemble.table import Row
 from melanoma.report.costs import total_seconds
 from melanoma.report.reading import Material
 from melanoma.report.words import count, duration, interval, percent
@@ -29,10 +30,14 @@ def tiles(material: Material) -> list[Tile]:
     melanomas = int(given.targets.sum())
     done, known = len(material.folds), len(material.known_folds)
     seconds = total_seconds(material.runs)
+    flattering = ", flattering: own best epochs" if row.is_flattered else ""
     return [
         Tile(
-            "AUC, pooled", f"{row.pooled_auc:.4f}", f"95 % interval {interval(row.low, row.high)}"
+            "AUC, pooled",
+            f"{row.pooled_auc:.4f}",
+            f"95 % interval {interval(row.low, row.high)}{flattering}",
         ),
+        *_own_epochs(row),
         Tile("AUC, mean of folds", f"{row.mean_auc:.4f}", f"folds ranked alone {row.rank_auc:.4f}"),
         Tile(
             "Sensitivity",
@@ -47,6 +52,13 @@ def tiles(material: Material) -> list[Tile]:
         Tile("Folds", f"{done} of {max(done, known)}", "finished"),
         Tile("Time", duration(seconds), f"training, the times of {_fold_count(material)} added up"),
     ]
+
+
+def _own_epochs(row: Row) -> list[Tile]:
+    if row.own_epoch_auc is None:
+        return []
+    more = "flattering: each fold chose its epoch by these images"
+    return [Tile("AUC, own best epochs", f"{row.own_epoch_auc:.4f}", more)]
 
 
 def _fold_count(material: Material) -> str:

@@ -1,4 +1,4 @@
-"""Learning curves of all folds, the chosen epoch marked."""
+"""Learning curves of all folds, with a mark at the epoch that predicts."""
 
 from dataclasses import dataclass
 
@@ -25,7 +25,7 @@ _MEASURES = {
 class _FoldCurve:
     fold: int
     epochs: pd.DataFrame
-    best: int | None
+    predicting: int | None
 
     def of(self, column: str) -> tuple[list[int], list[float]]:
         """Epochs from 1, and what they have of a column."""
@@ -56,9 +56,8 @@ def learning(material: Material) -> Section:
     return Section(
         "learning",
         "Learning curves",
-        "A diamond marks the epoch that was kept: the one with the best validation AUC. If it is "
-        "often the last one, more epochs may help; if the validation loss rises long before, fewer, "
-        "or stronger augmentation.",
+        "A diamond marks the epoch that predicts. If the AUC still rises at the end, more epochs may "
+        "help; if the validation loss rises long before, fewer, or stronger augmentation.",
         notes,
         charts,
         tables,
@@ -67,14 +66,14 @@ def learning(material: Material) -> Section:
 
 def _curves(run: RunFolder) -> tuple[list[_FoldCurve], list[int]]:
     """Of all folds that have been begun, and the folds without."""
-    best = {cost.fold: cost.best_epoch for cost in fold_costs(run)}
+    predicting = {cost.fold: cost.epoch for cost in fold_costs(run)}
     curves, absent = [], []
     for fold in run.begun_folds():
         epochs = read_epochs(run.fold(fold))
         if epochs is None or epochs.empty:
             absent.append(fold)
         else:
-            curves.append(_FoldCurve(fold, epochs, best.get(fold)))
+            curves.append(_FoldCurve(fold, epochs, predicting.get(fold)))
     return curves, absent
 
 
@@ -107,17 +106,17 @@ def _chart(column: str, curves: list[_FoldCurve], place: int, shown: str) -> Cha
 def _traces(curve: _FoldCurve, column: str) -> list[dict[str, object]]:
     traces = [_line(curve, column, "solid")]
     epochs, values = curve.of(column)
-    if curve.best in epochs and column != "learning_rate":
+    if curve.predicting in epochs and column != "learning_rate":
         symbol = {"symbol": "diamond", "size": 11, "color": series(curve.fold)}
         traces.append(
             {
                 "type": "scatter",
                 "mode": "markers",
-                "name": f"fold {curve.fold}, kept",
+                "name": f"fold {curve.fold}, predicts",
                 "legendgroup": str(curve.fold),
                 "showlegend": False,
-                "x": [curve.best],
-                "y": [values[epochs.index(curve.best)]],
+                "x": [curve.predicting],
+                "y": [values[epochs.index(curve.predicting)]],
                 "marker": {**symbol, "line": {"width": 2, "color": "var(--ink)"}},
             }
         )
@@ -142,11 +141,11 @@ def _line(curve: _FoldCurve, column: str, dash: str) -> dict[str, object]:
 def _table(name: str, curves: list[_FoldCurve]) -> Table:
     rows = []
     for curve in curves:
-        kept = curve.epochs[curve.epochs[EPOCH] + 1 == curve.best]
+        kept = curve.epochs[curve.epochs[EPOCH] + 1 == curve.predicting]
         row = (kept if len(kept) else curve.epochs.tail(1)).iloc[0]
         cells = [f"{row[c]:.4f}" if c in row and pd.notna(row[c]) else "-"
                  for c in ("train_loss", "val_loss", "val_auc")]  # fmt: skip
-        state = str(curve.best) if curve.best is not None else "not finished"
+        state = str(curve.predicting) if curve.predicting is not None else "not finished"
         rows.append([str(curve.fold), state, str(len(curve.epochs)), *cells])
-    head = ["fold", "kept epoch", "epochs", "training loss", "validation loss", "validation AUC"]
-    return Table(f"{name}: the epoch that was kept (of an unfinished fold the last)", head, rows)
+    head = ["fold", "epoch", "epochs", "training loss", "validation loss", "validation AUC"]
+    return Table(f"{name}: the epoch that predicts (of an unfinished fold the last)", head, rows)

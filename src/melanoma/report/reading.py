@@ -1,6 +1,6 @@
 """Reading runs for a report: what is finished is shown, what is missing is said."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from melanoma.ensemble.blending import Blended, blend_runs
+from melanoma.ensemble.epochs import EpochChoice
 from melanoma.ensemble.options import DEFAULT_OUT_DIR
 from melanoma.ensemble.predictions import Predictions
 from melanoma.ensemble.review import Review, review_runs
@@ -50,6 +51,7 @@ class Material:
         folds_csv: The fold file; it need not be there.
         known_folds: All folds there are, finished or not.
         missing: What could not be had so far.
+        epochs: By run, the epochs of each fold; empty for a run that chooses none.
     """
 
     runs: list[RunFolder]
@@ -62,6 +64,7 @@ class Material:
     folds_csv: Path
     known_folds: list[int]
     missing: Missing
+    epochs: list[Mapping[int, EpochChoice]]
 
     @property
     def folds(self) -> list[int]:
@@ -82,9 +85,9 @@ class Material:
     @cached_property
     def scores(self) -> Floats:
         """The predictions that are reported on, shape (n,): out of fold."""
-        if self.blended.oof is None:
+        if self.blended.shown is None:
             raise ValueError("a blend of runs has out-of-fold predictions")
-        return self.blended.oof
+        return self.blended.shown
 
     @cached_property
     def balance(self) -> Balance:
@@ -142,7 +145,10 @@ def read_material(run_dirs: Sequence[Path], data_dir: Path | None = None) -> Mat
     configs = [run.read_config() for run in runs]
     finished = _finished_folds(runs)
     tables = [_read_tables(run, config, data_dir) for run, config in zip(runs, configs)]
-    sources = [_read_source(*pair, finished, missing) for pair in zip(runs, tables)]
+    sources = [
+        _read_source(run, config, of_run, finished, missing)
+        for run, config, of_run in zip(runs, configs, tables)
+    ]
     predictions = join_sources(sources)
     first = tables[0]
     known = first.known_folds if first.are_there else _begun_folds(runs)
@@ -158,6 +164,7 @@ def read_material(run_dirs: Sequence[Path], data_dir: Path | None = None) -> Mat
         first.folds_csv,
         known,
         missing,
+        [source.epochs for source in sources],
     )
 
 
@@ -192,7 +199,13 @@ def _read_tables(run: RunFolder, config: dict[str, Any], data_dir: Path | None) 
     return _Tables(train, sorted(set(train[FOLD].tolist())), folder, folds_csv, True)
 
 
-def _read_source(run: RunFolder, tables: _Tables, finished: list[int], missing: Missing) -> Source:
+def _read_source(
+    run: RunFolder,
+    config: dict[str, Any],
+    tables: _Tables,
+    finished: list[int],
+    missing: Missing,
+) -> Source:
     train = tables.train[tables.train[FOLD].isin(finished)].reset_index(drop=True)
     unpredicted = [fold for fold in finished if not run.fold(fold).test_csv.is_file()]
     if unpredicted:
@@ -202,7 +215,7 @@ def _read_source(run: RunFolder, tables: _Tables, finished: list[int], missing: 
             f"scripts/predict_folds.py --run-dir {run.path}, where there is a test.csv.",
         )
     form = read_sample_submission(tables.data_dir)
-    return read_run(run, train, form, tables.data_dir, with_test=not unpredicted)
+    return read_run(run, config, train, form, tables.data_dir, with_test=not unpredicted)
 
 
 def _begun_folds(runs: Sequence[RunFolder]) -> list[int]:

@@ -51,4 +51,5 @@ def closing_table(material: Material) -> str:
     table = Table(folds.caption, folds.head, [*folds.rows, whole]).as_text()
     leaks = [line for line in material.review.warnings if is_leak(line)]
     interval = f"95 % interval of the pooled AUC: {row.low:.4f} to {row.high:.4f}"
-    return "\n".join([table, interval, *(f"warning: {line}" for line in leaks)])
+    notes = [wrap(note) for note in material.blended.notes]
+    return "\n".join([table, interval, *notes, *(f"warning: {line}" for line in leaks)])

@@ -28,11 +28,7 @@ def main(arguments: list[str]) -> int:
     except SIGTERMException:
         return TERMINATED  # Lightning would leave 0, as of a fold that is finished
     if result:
-        print(
-            f"fold {result.fold}: AUC {result.auc:.4f} at epoch {result.best_epoch}, "
-            f"{result.seconds:.0f} s",
-            flush=True,
-        )
+        print(result.as_text(), flush=True)
     return 0
 
 

@@ -4,7 +4,7 @@ from argparse import SUPPRESS
 from dataclasses import asdict, dataclass
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import lightning.pytorch as pl
 import yaml
@@ -16,7 +16,7 @@ from melanoma.images.datamodule import MelanomaDataModule
 from melanoma.models.module import MelanomaModule
 from melanoma.remote.address import address_of
 from melanoma.remote.opening import local_folder
-from melanoma.run_folder import RUNS
+from melanoma.run_folder import LAST, PREDICT_FROM, RUNS, RunFolder
 from melanoma.training.cluster.options import (
     OPTIONS,
     ClusterOptions,
@@ -35,6 +35,9 @@ _CALL_OPTIONS = ["config", "fold", "overwrite", "find_lr", "find_batch_size", "p
 _CALL_OPTIONS += ["allow_leaks", "time_budget", "deadline", "disk_budget", *OPTIONS]
 
 
+PredictFrom = Literal["last", "best"]
+
+
 @dataclass(frozen=True)
 class RunConfig:
     """What `train_folds.py` was asked to do.
@@ -48,6 +51,7 @@ class RunConfig:
         allow_leaks: Whether folds are trained that validate patients whom they are trained on.
         early_stopping_patience: Epochs without a better AUC after which a fold stops; None for no
             early stopping.
+        predict_from: `last` or `best`: the epoch whose network predicts validation and test images.
         top_k: How many of the best checkpoints are kept.
         logger: `csv`, `tensorboard`, `wandb`, several separated by commas.
         photographs: How many validation photographs are drawn after each epoch; 0 for none.
@@ -71,6 +75,7 @@ class RunConfig:
     overwrite: bool
     allow_leaks: bool
     early_stopping_patience: int | None
+    predict_from: PredictFrom
     top_k: int
     logger: str
     photographs: int
@@ -144,6 +149,12 @@ def config_parser() -> ArgumentParser:
         default=None,
         help="stop a fold after so many epochs without a better AUC; default: never",
     )
+    parser.add_argument(
+        "--predict_from",
+        type=PredictFrom | None,
+        default=None,
+        help="epoch that predicts: last, or best, whose own score is flattering; default: last",
+    )
     parser.add_argument("--top_k", type=int, default=1, help="how many best checkpoints to keep")
     parser.add_argument(
         "--logger",
@@ -207,6 +218,7 @@ def parse_config(arguments: list[str]) -> RunConfig:
     parsed = _parse(parser, arguments)
     run_dir = Path(parsed.run_dir) if parsed.run_dir else RUNS / _run_name(parsed)
     parsed.run_dir = str(run_dir)
+    parsed.predict_from = parsed.predict_from or _default_predict_from(run_dir, parsed.overwrite)
     config = RunConfig(
         folds=parsed.fold,
         run_dir=run_dir,
@@ -215,6 +227,7 @@ def parse_config(arguments: list[str]) -> RunConfig:
         overwrite=parsed.overwrite,
         allow_leaks=parsed.allow_leaks,
         early_stopping_patience=parsed.early_stopping_patience,
+        predict_from=parsed.predict_from,
         top_k=parsed.top_k,
         logger=parsed.logger,
         photographs=parsed.photographs,
@@ -291,7 +304,7 @@ def _check_settings(config: RunConfig) -> None:
     parse_loggers(config.logger)
     if config.trainer.get("enable_checkpointing") is False:
         raise ConfigError(
-            "--trainer.enable_checkpointing false: predictions come from the best checkpoint. "
+            "--trainer.enable_checkpointing false: predictions come from a checkpoint. "
             "Leave it on; for a trial without files use --trainer.fast_dev_run true."
         )
     if config.trainer.get("limit_val_batches") == 0:
@@ -299,6 +312,13 @@ def _check_settings(config: RunConfig) -> None:
             "--trainer.limit_val_batches 0: the best checkpoint is chosen by the validation AUC, "
             "so validation cannot be switched off. Give another number, or leave it out."
         )
+
+
+def _default_predict_from(run_dir: Path, overwrite: bool) -> str:
+    """The value that the run in this folder has; `last` for a new run."""
+    run = RunFolder(run_dir)
+    is_begun = run.config_yaml.is_file() and not overwrite
+    return str(run.read_config()[PREDICT_FROM]) if is_begun else LAST
 
 
 def _run_name(parsed: Namespace) -> str:

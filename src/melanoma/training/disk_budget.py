@@ -10,8 +10,8 @@ from melanoma.files import write_json
 from melanoma.run_folder import FoldFolder, RunFolder
 from melanoma.run_locks import hold_folds
 
-# Of a finished fold, and in this order: further checkpoints, pictures, the state to go on from.
-_SPARED = ("top", "photographs", "last.ckpt", "tensorboard")
+# Removed from a finished fold in this order; the checkpoint that predicts stays.
+_SPARED = ("top", "photographs", "last.ckpt", "best.ckpt", "tensorboard")
 
 
 def keep_within(
@@ -22,8 +22,8 @@ def keep_within(
 ) -> None:
     """Remove what can be spared of finished folds until the run folder fits.
 
-    Neither best checkpoints nor tables are ever removed. A fold that another process writes into
-    is left alone.
+    The checkpoints that predict and the tables are never removed. A fold that another process writes
+    into is left alone.
 
     Args:
         run: The run.
@@ -59,9 +59,10 @@ def keep_within(
 def _removable(run: RunFolder) -> Iterator[tuple[FoldFolder, Path]]:
     for name in _SPARED:
         for number in run.finished_folds():
-            path = run.fold(number).path / name
-            if path.exists():
-                yield run.fold(number), path
+            folder = run.fold(number)
+            path = folder.path / name
+            if path.exists() and path != folder.predicting_checkpoint:
+                yield folder, path
 
 
 def _remove(folder: FoldFolder, path: Path) -> None:
@@ -98,5 +99,5 @@ def _too_large(run: RunFolder, size: int, needed: int, budget: int) -> str:
     return (
         f"--disk_budget {name_bytes(budget)}: {run.path} takes {name_bytes(size)}{another}, and "
         f"nothing more can be spared. The largest: {name_some(sizes)}. Give a larger budget, fewer "
-        "--parallel_folds, or a --run_dir on a larger disk. No best.ckpt can go: it is predicted with."
+        "--parallel_folds, or a --run_dir on a larger disk. The checkpoints that predict cannot go."
     )

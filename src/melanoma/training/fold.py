@@ -14,7 +14,7 @@ from melanoma.images.datamodule import MelanomaDataModule
 from melanoma.metrics import auc
 from melanoma.models.acceleration import Acceleration
 from melanoma.models.module import MelanomaModule
-from melanoma.run_folder import FoldFolder, RunFolder
+from melanoma.run_folder import LAST, PREDICT_FROM, FoldFolder, RunFolder
 from melanoma.tables import OOF_COLUMNS, PREDICTION, TARGET, train_csv
 from melanoma.training.config import RunConfig
 from melanoma.training.memory import memory_explained
@@ -29,21 +29,33 @@ class FoldResult:
 
     Attributes:
         fold: Its number.
-        auc: Area under the ROC curve of the validation images, by the best checkpoint.
-        best_epoch: The epoch of that checkpoint, counted from 1.
+        auc: Area under the ROC curve of the validation images.
+        predict_from: `last` or `best`: the checkpoint that predicted them.
+        epoch: The epoch of that checkpoint, counted from 1.
+        best_epoch: The epoch with the best validation AUC, counted from 1.
         seconds: Wall time of the whole fold in this process.
         predict_seconds: Of it, for predicting the validation images.
     """
 
     fold: int
     auc: float
+    predict_from: str
+    epoch: int
     best_epoch: int
     seconds: float
     predict_seconds: float
 
+    def as_text(self) -> str:
+        """The score with the epoch that it is of, for the terminal."""
+        if self.predict_from == LAST:
+            epoch = f"at the last epoch, {self.epoch}"
+        else:
+            epoch = f"at its own best epoch, {self.epoch}, which flatters"
+        return f"fold {self.fold}: AUC {self.auc:.4f} {epoch}; {self.seconds:.0f} s"
+
 
 def train_fold(config: RunConfig, fold: int) -> FoldResult | None:
-    """Train one fold, keep its best and last checkpoint, and predict what it validates with the best.
+    """Train one fold, keep its best and last checkpoint, and predict what it validates with one.
 
     The only function that trains; call it in a process of its own. Goes on from `last.ckpt` where
     there is one and the configuration says so.
@@ -78,12 +90,12 @@ def train_fold(config: RunConfig, fold: int) -> FoldResult | None:
     if trainer.fast_dev_run:  # type: ignore[attr-defined]
         return None
     predicting = time.monotonic()
-    best_epoch = _predict_with_best(trainer, module, data, folder)
+    epochs = _predict(config, trainer, module, data)
     trainer.strategy.barrier("predictions are written")
     predict_seconds = time.monotonic() - predicting
     if not trainer.is_global_zero:
         return None
-    return _finish(data, folder, best_epoch, started, predict_seconds)
+    return _finish(config, data, epochs, started, predict_seconds)
 
 
 def _print_start(
@@ -109,34 +121,48 @@ def _checkpoint_to_resume(folder: FoldFolder) -> str | None:
     return str(folder.last_checkpoint) if folder.last_checkpoint.is_file() else None
 
 
-def _predict_with_best(
-    trainer: pl.Trainer, module: MelanomaModule, data: MelanomaDataModule, folder: FoldFolder
-) -> int:
-    """Predict, and return the epoch of the best checkpoint, counted from 1."""
+@dataclass(frozen=True)
+class _Epochs:
+    """Epochs counted from 1."""
+
+    predicting: int
+    best: int
+
+
+def _predict(
+    config: RunConfig, trainer: pl.Trainer, module: MelanomaModule, data: MelanomaDataModule
+) -> _Epochs:
+    """Predict the validation images with the checkpoint that the configuration names."""
+    folder = RunFolder(config.run_dir).fold(data.fold)
     if not folder.best_checkpoint.is_file():
         raise ConfigError(
             f"no epoch had a validation AUC, so there is no best checkpoint in {folder.path}. "
             "Train for at least one whole epoch (--trainer.max_epochs)."
         )
-    # Loaded here and not by the trainer: the averaging of weights would put the raw ones back.
     best = torch.load(folder.best_checkpoint, weights_only=True)
-    module.load_state_dict(best["state_dict"])
+    is_last = config.predict_from == LAST
+    kept = torch.load(folder.last_checkpoint, weights_only=True) if is_last else best
+    # Loaded here and not by the trainer: the averaging of weights would put the raw ones back.
+    module.load_state_dict(kept["state_dict"])
     trainer.predict(module, dataloaders=data.val_dataloader(), return_predictions=False)
-    return int(best["epoch"]) + 1
+    return _Epochs(int(kept["epoch"]) + 1, int(best["epoch"]) + 1)
 
 
 def _finish(
+    config: RunConfig,
     data: MelanomaDataModule,
-    folder: FoldFolder,
-    best_epoch: int,
+    epochs: _Epochs,
     started: float,
     predict_seconds: float,
 ) -> FoldResult:
+    folder = RunFolder(config.run_dir).fold(data.fold)
     oof = pd.read_csv(folder.oof_csv, usecols=OOF_COLUMNS)
     result = FoldResult(
         fold=data.fold,
         auc=auc(oof[TARGET], oof[PREDICTION]),
-        best_epoch=best_epoch,
+        predict_from=config.predict_from,
+        epoch=epochs.predicting,
+        best_epoch=epochs.best,
         seconds=time.monotonic() - started,
         predict_seconds=predict_seconds,
     )
@@ -146,10 +172,14 @@ def _finish(
 
 def _done(result: FoldResult, data: MelanomaDataModule, folder: FoldFolder) -> dict[str, Any]:
     made = [folder.best_checkpoint, folder.last_checkpoint, folder.metrics_csv, folder.oof_csv]
+    if folder.epochs_npz.is_file():  # an earlier version may have trained this fold to its end
+        made.append(folder.epochs_npz)
     inputs = {"train_sha256": train_csv(data.data_dir), "folds_sha256": data.folds_csv}
     return {
         "fold": result.fold,
         "auc": result.auc,
+        PREDICT_FROM: result.predict_from,
+        "epoch": result.epoch,
         "best_epoch": result.best_epoch,
         "leaking_patients": len(data.leaking_patients[data.fold]),
         "seconds": round(result.seconds, 1),

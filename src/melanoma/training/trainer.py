@@ -21,6 +21,7 @@ from melanoma.tables import FOLD, IMAGE_NAME, PATIENT_ID, TARGET, patients_as_wr
 from melanoma.training.callbacks import EpochTable, LastValidation, PredictionTables
 from melanoma.training.checkpoint_io import AtomicCheckpointIO, as_list, with_atomic_checkpoints
 from melanoma.training.config import RunConfig
+from melanoma.training.epochs import KeepEpochPredictions
 from melanoma.training.loggers import create_loggers
 from melanoma.training.moved import MovedFolder
 from melanoma.training.noise import silence_known_noise
@@ -159,6 +160,7 @@ def _callbacks(
         PlaceInEpoch(),
         LastValidation(),
         table,
+        KeepEpochPredictions(folder.epochs_npz, len(data.table("val"))),
         PredictionTables([(folder.oof_csv, _rows_to_predict(data, fold))]),
         # Two, because Lightning's `save_last` saves only when the best one has changed.
         ModelCheckpoint(

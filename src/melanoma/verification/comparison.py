@@ -93,7 +93,8 @@ def _flat(content: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
 
 def _compare_fold(one: FoldFolder, two: FoldFolder) -> Iterator[tuple[int, str, str, str]]:
     pairs = [(one.oof_csv, two.oof_csv), (one.test_csv, two.test_csv)]
-    for first, second in [*pairs, (one.metrics_csv, two.metrics_csv)]:
+    others = [(one.metrics_csv, two.metrics_csv), (one.epochs_npz, two.epochs_npz)]
+    for first, second in [*pairs, *others]:
         there = [path.is_file() for path in (first, second)]
         if not any(there):
             continue
