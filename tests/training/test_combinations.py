@@ -77,7 +77,7 @@ COMBINATIONS = st.lists(
 
 
 @pytest.mark.long
-@settings(max_examples=40, suppress_health_check=list(HealthCheck))  # its folders are only read
+@settings(max_examples=25, suppress_health_check=list(HealthCheck))  # its folders are only read
 @given(drawn=COMBINATIONS)
 def test_options_train_together_or_are_refused_before(
     competition: Path, folds_csv: Path, drawn: dict[str, str]

@@ -66,6 +66,8 @@ def disturbed(
     return run
 
 
+# One window of each kind: within an epoch, after a validation, after the last epoch, and in writing.
+FEW = ("step, done", "validation, done", "last epoch, done", "checkpoint, half written")
 # Of the variant with most kinds of windows all; of the others those in which they differ from it. All
 # of each, twenty times, with real signals, are torture/windows.py.
 TRIED = {
@@ -80,7 +82,8 @@ TRIED = {
 @pytest.mark.parametrize(
     ("tried", "act"),
     [
-        pytest.param({"validations": tuple(WINDOWS)}, kill, id="all-kill"),
+        pytest.param({"validations": FEW}, kill, id="few-kill"),
+        pytest.param({"validations": tuple(WINDOWS)}, kill, id="all-kill", marks=pytest.mark.long),
         pytest.param(
             {"validations": tuple(WINDOWS)}, ask_to_end, id="all-ask", marks=pytest.mark.long
         ),
