@@ -58,7 +58,7 @@ def test_what_is_chosen_is_scored_nested_beside_runs_and_mean(method: str) -> No
     assert row.nested == METHODS[method].fits
     assert (row.in_sample_auc is not None) == METHODS[method].fits
     features = METHODS[method].scale(runs.oof, runs.folds)
-    nested = nested_blend(METHODS[method], features[None], runs.targets, runs.folds)[0]
+    nested = nested_blend(METHODS[method], features, runs.targets, runs.folds)
     assert blended.oof is not None
     assert blended.oof.tolist() == nested.tolist()
 

@@ -15,10 +15,10 @@ def test_a_fold_is_predicted_without_its_targets(name: str) -> None:
     runs = simulate_runs([0.5, 1.0, 1.5])
     method = METHODS[name]
     features = method.scale(runs.oof, runs.folds)
-    predicted = nested_blend(method, features[None], runs.targets, runs.folds)[0]
+    predicted = nested_blend(method, features, runs.targets, runs.folds)
     held_out = runs.folds == 2
     changed = np.where(held_out, 1 - runs.targets, runs.targets)
-    again = nested_blend(method, features[None], changed, runs.folds)[0]
+    again = nested_blend(method, features, changed, runs.folds)
     assert again[held_out].tolist() == predicted[held_out].tolist()
 
 
@@ -26,17 +26,17 @@ def test_the_context_of_a_fold_is_fitted_without_its_targets() -> None:
     runs = simulate_runs([0.5, 1.0])
     method = METHODS["stack"]
     features = method.scale(runs.oof, runs.folds)
-    predicted = nested_context(method, features[None], runs.targets, runs.folds, runs.patients)[0]
+    predicted = nested_context(method, features, runs.targets, runs.folds, runs.patients)
     held_out = runs.folds == 2
     changed = np.where(held_out, 1 - runs.targets, runs.targets)
-    again = nested_context(method, features[None], changed, runs.folds, runs.patients)[0]
+    again = nested_context(method, features, changed, runs.folds, runs.patients)
     assert again[held_out].tolist() == predicted[held_out].tolist()
 
 
 def test_the_context_of_a_fold_comes_from_the_fit_to_the_others() -> None:
     runs = simulate_runs([1.0])
     mean, seen, held_out = METHODS["mean"], runs.folds != 0, runs.folds == 0
-    predicted = nested_context(mean, runs.oof[None], runs.targets, runs.folds, runs.patients)[0]
+    predicted = nested_context(mean, runs.oof, runs.targets, runs.folds, runs.patients)
     context = fit_context(runs.oof[0][seen], runs.targets[seen], runs.patients[seen])
     expected = context(runs.oof[0][held_out], runs.patients[held_out])
     assert predicted[held_out].tolist() == expected.tolist()
@@ -45,7 +45,7 @@ def test_the_context_of_a_fold_comes_from_the_fit_to_the_others() -> None:
 def test_what_fits_nothing_is_the_same_nested() -> None:
     runs = simulate_runs([0.5, 1.0])
     mean = METHODS["mean"]
-    nested = nested_blend(mean, runs.oof[None], runs.targets, runs.folds)[0]
+    nested = nested_blend(mean, runs.oof, runs.targets, runs.folds)
     assert nested.tolist() == mean.blend(2)(runs.oof).tolist()
 
 
@@ -56,7 +56,7 @@ def test_fitting_to_noise_looks_good_in_sample_and_is_nothing_nested(name: str) 
         runs = simulate_runs([0.0] * 10, seed, n_patients=60)
         method = METHODS[name]
         features = method.scale(runs.oof, runs.folds)
-        nested = nested_blend(method, features[None], runs.targets, runs.folds)[0]
+        nested = nested_blend(method, features, runs.targets, runs.folds)
         in_sample = method.fit(features, runs.targets, runs.folds)(features)
         scores.append([auc(runs.targets, nested), auc(runs.targets, in_sample)])
     nested_auc, in_sample_auc = np.mean(scores, axis=0)
@@ -72,7 +72,7 @@ def test_weighted_is_never_below_the_best_run_beyond_noise(
     runs = simulate_runs(qualities, seed, n_patients=400, fold_offset=0.3)
     weighted = METHODS["weighted"]
     features = weighted.scale(runs.oof, runs.folds)
-    nested = nested_blend(weighted, features[None], runs.targets, runs.folds)[0]
+    nested = nested_blend(weighted, features, runs.targets, runs.folds)
     best = max(runs.oof, key=lambda run: auc(runs.targets, run))
     bootstrap = PatientBootstrap(runs.targets, runs.patients, n_draws=200)
     assert bootstrap.difference(nested, best).high >= 0

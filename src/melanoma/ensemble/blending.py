@@ -11,7 +11,7 @@ from melanoma.ensemble.choice import as_text, caution, choose_method
 from melanoma.ensemble.comparison import compare_all, leave_one_out
 from melanoma.ensemble.context import Context, fit_context
 from melanoma.ensemble.methods import METHODS, Blend, Method, MethodName
-from melanoma.ensemble.nested import nested_blend, nested_context
+from melanoma.ensemble.nested import nested_variants
 from melanoma.ensemble.predictions import Predictions
 from melanoma.ensemble.table import RUN, Row, Scoreboard
 from melanoma.ensemble.variants import VariantBootstrap, Variants, honest_where_known
@@ -169,7 +169,7 @@ def _score_method(method: Method, board: Scoreboard, predictions: Predictions) -
         fitted = method.fit(features[-1], board.targets, board.folds)
         in_sample = np.array([fitted(variant) for variant in features])
     row = board.add(
-        nested_blend(method, features, board.targets, board.folds),
+        nested_variants(method, features, board.targets, board.folds),
         method.name,
         method=method.name,
         nested=method.fits,
@@ -190,8 +190,9 @@ def _take(
         taken, notes = candidates[0], ["best: one run alone, there is nothing to choose."]
     else:
         rows = [each.row for each in candidates]
-        row, why = choose_method(rows, board.predictions, board.bootstrap)
-        taken, notes = candidates[rows.index(row)], [f"best: {why}"]
+        arguments = board.predictions, board.targets, board.folds, board.bootstrap
+        choice = choose_method(rows, *arguments)
+        taken, notes = candidates[rows.index(choice.row)], [f"best: {choice.why}"]
     runs = [row for row in board.rows if row.method == RUN]
     return taken, notes + caution(taken.row, runs, board.predictions, board.bootstrap)
 
@@ -229,7 +230,7 @@ def _try_context(
     base = taken.row
     arrays = taken.features, board.targets, board.folds
     context = fit_context(blended.blend(taken.features[-1]), board.targets, patients)
-    corrected = nested_context(taken.method, *arrays, patients)
+    corrected = nested_variants(taken.method, *arrays, patients)
     row = board.add(
         corrected,
         base.name + WITH_CONTEXT,

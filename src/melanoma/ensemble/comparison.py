@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from melanoma.ensemble.methods import Codes, Method
-from melanoma.ensemble.nested import nested_blend
+from melanoma.ensemble.nested import nested_variants
 from melanoma.ensemble.variants import VariantBootstrap, Variants, corrected
 from melanoma.metrics.delong import Placements, compare_placements, placements
 
@@ -74,11 +74,11 @@ def leave_one_out(
         A row per run: run, auc_without, change (what leaving it out does to the pooled AUC), low
         and high (the 95 % interval of the change).
     """
-    together = nested_blend(method, features, targets, folds)
+    together = nested_variants(method, features, targets, folds)
     rows = []
     for left_out, name in enumerate(names):
         others = np.delete(features, left_out, axis=1)
-        rest = nested_blend(method.without(left_out), others, targets, folds)
+        rest = nested_variants(method.without(left_out), others, targets, folds)
         change = bootstrap.difference(rest, together)
         rows.append(
             {
