@@ -7,8 +7,10 @@ from melanoma.ensemble.blending import blend_runs, blend_submissions
 from melanoma.ensemble.methods import METHODS
 from melanoma.ensemble.nested import nested_blend
 from melanoma.ensemble.predictions import Predictions
+from melanoma.ensemble.repeats import Repeat
+from melanoma.ensemble.text import blend_as_text
 from melanoma.errors import ConfigError
-from melanoma.metrics import rank_within
+from melanoma.metrics import auc, rank_within
 from simulated_runs import simulate_runs
 
 
@@ -183,3 +185,49 @@ def test_submissions_alone_are_blended_without_scores() -> None:
     rank = blend_submissions(submissions, "rank")
     assert rank.test == pytest.approx([2 / 6, 2 / 6, 5 / 6])
     assert rank.correlations[0, 1] == pytest.approx(0.5)
+
+
+def repeated_runs(seed: int = 0) -> Predictions:
+    """Three repeats of a recipe on other folds, with levels that differ from fold to fold."""
+    runs = simulate_runs([1.0, 1.0, 1.0], seed)
+    n_folds = len(np.unique(runs.folds))
+    folds = np.array([(runs.patients + shift * (runs.patients // n_folds)) % n_folds
+                      for shift in range(3)])  # fmt: skip
+    logits = np.log(runs.oof / (1 - runs.oof)) + 2.0 * folds
+    repeats = tuple(Repeat("recipe", 0, f"fold_{number}", "f") for number in range(3))
+    table = runs.table.assign(fold=folds[0])
+    oof = 1 / (1 + np.exp(-logits))
+    return replace(runs, oof=oof, table=table, folds_of_runs=folds, repeats=repeats)
+
+
+def test_each_repeat_is_ranked_and_scored_on_its_own_folds() -> None:
+    runs = repeated_runs()
+    blended = blend_runs(runs, "rank", n_draws=20)
+    for place, row in enumerate(blended.rows[:3]):
+        folds = runs.own_folds[place]
+        of_folds = [auc(runs.targets[folds == k], runs.oof[place, folds == k]) for k in range(5)]
+        assert row.fold_aucs == of_folds
+        assert row.rank_auc > row.pooled_auc + 0.02
+    ranked = np.mean([rank_within(*pair) for pair in zip(runs.own_folds, runs.oof)], axis=0)
+    assert blended.oof == pytest.approx(ranked)
+
+
+def test_an_images_repeats_are_averaged_and_the_variance_is_split() -> None:
+    runs = repeated_runs()
+    blended = blend_runs(runs, "mean", n_draws=20)
+    assert blended.oof == pytest.approx(runs.oof.mean(axis=0))
+    (parts,) = blended.variances
+    assert parts.runs == runs.names
+    assert parts.seeds is None
+    assert parts.folds == pytest.approx(
+        np.var([row.pooled_auc for row in blended.rows[:3]], ddof=1)
+    )
+    text = blend_as_text(blended, runs.names, list(range(5)))
+    assert "3 repeats of one recipe (run_0, run_1, run_2)" in text
+    assert "folds and seeds" in text
+
+
+def test_runs_of_different_recipes_have_no_variance_to_split() -> None:
+    runs = repeated_runs()
+    repeats = tuple(Repeat(f"recipe {n}", n, "fold", "f") for n in range(3))
+    assert blend_runs(replace(runs, repeats=repeats), "mean", n_draws=20).variances == []

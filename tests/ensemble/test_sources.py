@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from melanoma.ensemble.repeats import Repeat
 from melanoma.ensemble.sources import Source, check_given_once, join_sources, names_of
 from melanoma.errors import ConfigError, TableError
 from simulated_runs import simulate_runs
@@ -151,3 +152,27 @@ def test_patients_are_numbered_and_an_image_without_one_is_its_own() -> None:
     patients = join_sources([replace(first, oof=oof)]).patients
     assert patients[0] == patients[1]
     assert len(np.unique(patients)) == len(oof) - 1
+
+
+def on_other_folds(source: Source, column: str = "fold_1", file: str = "f") -> Source:
+    """The same run on another column of the fold file."""
+    oof = source.oof.assign(fold=(source.oof["fold"] * 2 + 1) % 5)
+    return replace(source, oof=oof, repeat=Repeat("recipe", 0, column, file))
+
+
+def test_repeats_of_a_cross_validation_are_put_side_by_side() -> None:
+    first, second = two_sources()
+    first = replace(first, repeat=Repeat("recipe", 0, "fold", "f"))
+    joined = join_sources([first, on_other_folds(second)])
+    assert joined.table["fold"].tolist() == first.oof["fold"].tolist()
+    assert joined.own_folds[1].tolist() == on_other_folds(second).oof["fold"].tolist()
+
+
+@pytest.mark.parametrize(("column", "file"), [("fold", "f"), ("fold_1", "another file")])
+def test_other_folds_are_refused_unless_they_are_another_column_of_the_file(
+    column: str, file: str
+) -> None:
+    first, second = two_sources()
+    first = replace(first, repeat=Repeat("recipe", 0, "fold", "f"))
+    with pytest.raises(TableError, match=r"run_1: fold of TRAIN_00000 .* is another than in"):
+        join_sources([first, on_other_folds(second, column, file)])

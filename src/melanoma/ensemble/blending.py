@@ -13,6 +13,7 @@ from melanoma.ensemble.context import Context, fit_context
 from melanoma.ensemble.methods import METHODS, Blend, Method, MethodName
 from melanoma.ensemble.nested import nested_variants
 from melanoma.ensemble.predictions import Predictions
+from melanoma.ensemble.repeats import VarianceParts, split_variance
 from melanoma.ensemble.table import RUN, Row, Scoreboard
 from melanoma.ensemble.variants import VariantBootstrap, Variants, honest_where_known
 from melanoma.errors import ConfigError, name_some
@@ -41,6 +42,7 @@ class Blended:
         context: The correction by the patient's other images, where it is applied.
         comparisons: As `compare_all` gives them.
         without: As `leave_one_out` gives it; empty for one run.
+        variances: Parts of the variance of each recipe that several runs repeat.
     """
 
     method: str
@@ -55,6 +57,7 @@ class Blended:
     context: Context | None = None
     comparisons: pd.DataFrame = field(default_factory=pd.DataFrame)
     without: pd.DataFrame = field(default_factory=pd.DataFrame)
+    variances: list[VarianceParts] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -94,7 +97,8 @@ def blend_runs(
     board = Scoreboard(targets, folds, bootstrap)
     for place, name in enumerate(predictions.names):
         flattered = name in predictions.flattered
-        board.add(predictions.variants[:, place], name, is_flattered=flattered)
+        own = predictions.own_folds[place]
+        board.add(predictions.variants[:, place], name, own, is_flattered=flattered)
     candidates = [
         _score_method(METHODS[name].with_weights(weights), board, predictions)
         for name in methods_to_score(method, predictions, context)
@@ -114,6 +118,7 @@ def blend_runs(
         notes,
     )
     blended.notes += _notes_on_epochs(predictions, taken.row)
+    blended.variances = _split_variances(predictions, board)
     if context:
         _try_context(blended, taken, board, patients, test_patients)
     blended.comparisons = compare_all(board.predictions, targets, bootstrap)
@@ -161,7 +166,8 @@ def methods_to_score(
 
 
 def _score_method(method: Method, board: Scoreboard, predictions: Predictions) -> _Candidate:
-    features = np.array([method.scale(runs, board.folds) for runs in predictions.variants])
+    own = predictions.own_folds
+    features = np.array([method.scale(runs, own) for runs in predictions.variants])
     if method.name == "mean" and len(predictions.names) == 1:
         return _Candidate(method, features, board.rows[0])
     in_sample = None
@@ -195,6 +201,22 @@ def _take(
         taken, notes = candidates[rows.index(choice.row)], [f"best: {choice.why}"]
     runs = [row for row in board.rows if row.method == RUN]
     return taken, notes + caution(taken.row, runs, board.predictions, board.bootstrap)
+
+
+def _split_variances(predictions: Predictions, board: Scoreboard) -> list[VarianceParts]:
+    by_recipe: dict[str, list[int]] = {}
+    for place, repeat in enumerate(predictions.repeats):
+        if repeat is not None:
+            by_recipe.setdefault(repeat.recipe, []).append(place)
+    parts = []
+    for places in by_recipe.values():
+        names = [predictions.names[place] for place in places]
+        repeats = [r for r in (predictions.repeats[place] for place in places) if r is not None]
+        if len({(repeat.seed, repeat.column) for repeat in repeats}) > 1:
+            aucs = [board.rows[place].pooled_auc for place in places]
+            over_patients = [board.bootstrap.variance(board.predictions[name]) for name in names]
+            parts.append(split_variance(names, aucs, repeats, over_patients))
+    return parts
 
 
 def _notes_on_epochs(predictions: Predictions, row: Row) -> list[str]:

@@ -50,6 +50,7 @@ def describe(
         "folds": folds,
         "rows": [row.as_dict() for row in blended.rows],
         "leave_one_out": blended.without.to_dict(orient="records"),
+        "variances": [parts.as_dict() for parts in blended.variances],
         "correlations": blended.correlations,
         "checks": review.as_dict(),
         "inputs": {str(path): sha256_of(path) for path in files},

@@ -68,7 +68,7 @@ class Method:
     Attributes:
         name: As `--method` takes it.
         scale: Puts predictions, shape (n_runs, n), on the method's scale; the second argument are
-            the folds, shape (n,), whose rows were predicted by the same networks.
+            the folds, shape (n,) or (n_runs, n), whose rows were predicted by the same networks.
         probabilities: Whether blends can be read as probabilities.
         logistic: Whether the weighted sum is a logit.
         fitter: From features on that scale, shape (n_runs, n), targets and folds, both (n,); None
@@ -134,7 +134,8 @@ def _as_they_are(predictions: Floats, _folds: Codes) -> Floats:
 
 
 def _ranks(predictions: Floats, folds: Codes) -> Floats:
-    return np.array([rank_within(folds, run) for run in predictions])
+    own_folds = np.broadcast_to(folds, predictions.shape)
+    return np.array([rank_within(*pair) for pair in zip(own_folds, predictions)])
 
 
 def _logits(predictions: Floats, _folds: Codes) -> Floats:

@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 
 from melanoma.ensemble.methods import Codes
+from melanoma.ensemble.repeats import Repeat
 from melanoma.ensemble.variants import Variants
 from melanoma.metrics.checks import Floats
 from melanoma.tables import FOLD, TARGET, patients_of
@@ -29,6 +30,9 @@ class Predictions:
         honest: Likewise at the epoch that the other folds choose.
         flattered: Names of the runs that choose epochs by the rows they are scored on, without a
             correction.
+        folds_of_runs: Shape (n_runs, n_rows), where runs have folds of their own; by default those of
+            the table.
+        repeats: By run, what tells repeats of one recipe; empty where nothing is known of it.
     """
 
     names: list[str]
@@ -39,6 +43,8 @@ class Predictions:
     own: Floats | None = None
     honest: Floats | None = None
     flattered: tuple[str, ...] = ()
+    folds_of_runs: Codes | None = None
+    repeats: tuple[Repeat | None, ...] = ()
 
     @cached_property
     def variants(self) -> Variants:
@@ -56,6 +62,12 @@ class Predictions:
     def folds(self) -> Codes:
         """Shape (n_rows,)."""
         return self.table[FOLD].to_numpy(dtype=np.int64)
+
+    @cached_property
+    def own_folds(self) -> Codes:
+        """Shape (n_runs, n_rows), by which networks each run has predicted each row."""
+        given = self.folds if self.folds_of_runs is None else self.folds_of_runs
+        return np.broadcast_to(given, self.oof.shape)
 
     @cached_property
     def patients(self) -> Codes:

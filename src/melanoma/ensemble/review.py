@@ -9,6 +9,7 @@ import pandas as pd
 
 from melanoma.ensemble.checks import Shift, measure_shift, warn_of_columns
 from melanoma.ensemble.elsewhere import read_submissions
+from melanoma.ensemble.methods import Codes
 from melanoma.ensemble.picture import draw_shifts
 from melanoma.ensemble.predictions import Predictions
 from melanoma.errors import name_some
@@ -91,8 +92,8 @@ def correlate_with(previous: Path, test_names: "pd.Series[str]", test: Floats) -
 
 def _warn_of_leaks(predictions: Predictions) -> list[str]:
     warnings = []
-    table = pd.DataFrame({"patient": predictions.patients, "fold": predictions.folds})
-    split = int((table.groupby("patient")["fold"].nunique() > 1).sum())
+    splits = np.unique(predictions.own_folds, axis=0)
+    split = max(_n_split(predictions.patients, folds) for folds in splits)
     if split:
         warnings.append(
             f"{_LEAK}: {split} patients are in two folds, so that all scores here are flattered. Make "
@@ -108,3 +109,7 @@ def _warn_of_leaks(predictions: Predictions) -> list[str]:
                 "the tables belong together."
             )
     return warnings
+
+
+def _n_split(patients: Codes, folds: Codes) -> int:
+    return int((pd.Series(folds).groupby(patients).nunique() > 1).sum())

@@ -11,12 +11,15 @@ import pandas as pd
 from melanoma.ensemble.alignment import positions_of
 from melanoma.ensemble.epochs import add_epochs, chooses_epoch
 from melanoma.ensemble.oof import read_oof
+from melanoma.ensemble.repeats import repeat_of
 from melanoma.ensemble.sources import Source
 from melanoma.errors import RunError, name_some
+from melanoma.files import read_object
 from melanoma.folds.files import read_folds
 from melanoma.metrics.checks import Floats
 from melanoma.remote.opening import folder_of_run
 from melanoma.run_folder import RunFolder
+from melanoma.run_tables import FOLDS
 from melanoma.tables import (
     FOLD,
     IMAGE_NAME,
@@ -51,7 +54,9 @@ def read_runs(
     forms: dict[Path, pd.DataFrame | None] = {}
     runs = [RunFolder(path) for path in run_dirs]
     configs = [run.read_config() for run in runs]
-    finished = _finished_in_all(runs) if allow_missing_folds and runs else None
+    columns = {(config.get("data") or {}).get("fold_column", FOLD) for config in configs}
+    # The folds of different columns have no images in common: of repeats all have to be finished.
+    finished = _finished_in_all(runs) if allow_missing_folds and len(columns) == 1 else None
     sources = []
     for run, config in zip(runs, configs):
         settings = config["data"]
@@ -122,6 +127,7 @@ def read_run(
         data_dir=data_dir,
         epochs=epochs,
         is_flattered=is_flattered,
+        repeat=repeat_of(config, _folds_file(run, config)),
     )
     if not test_files:
         return source
@@ -140,6 +146,12 @@ def read_run(
         )
     networks = [_read_test(path, wanted, wanted_by, remedy) for path in test_files]
     return replace(source, test_names=wanted, test=np.array(networks))
+
+
+def _folds_file(run: RunFolder, config: Mapping[str, Any]) -> str:
+    """The checksum of the run's fold file, or its path where the checksum is not known."""
+    settings = config.get("data") or {}
+    return str(read_object(run.tables_json).get(FOLDS) or settings.get("folds_csv"))
 
 
 def _test_files(run: RunFolder, paths: list[Path], data_dir: Path) -> list[Path]:

@@ -11,6 +11,7 @@ from melanoma.ensemble.alignment import positions_of
 from melanoma.ensemble.epochs import HONEST_EPOCH, OWN_EPOCH, EpochChoice
 from melanoma.ensemble.methods import METHODS
 from melanoma.ensemble.predictions import Predictions
+from melanoma.ensemble.repeats import Repeat
 from melanoma.ensemble.table import RUN
 from melanoma.errors import ConfigError, TableError, name_some
 from melanoma.identifiers import normal_form
@@ -34,6 +35,7 @@ class Source:
         data_dir: The competition folder, where it is known.
         epochs: By fold, the epochs of a run that chooses them.
         is_flattered: Whether the run chooses epochs, and its score cannot be corrected for that.
+        repeat: The run as a repeat of its recipe; None for a model made elsewhere.
     """
 
     path: Path
@@ -44,13 +46,15 @@ class Source:
     data_dir: Path | None = None
     epochs: Mapping[int, EpochChoice] = field(default_factory=dict)
     is_flattered: bool = False
+    repeat: Repeat | None = None
 
 
 def join_sources(sources: Sequence[Source]) -> Predictions:
     """Put the predictions of several sources side by side, in the order of the first.
 
-    Where one source has no test predictions, there are none of the blend. Whose photograph an image is
-    comes from whichever source knows it.
+    Runs on different columns of one fold file, repeats of a cross-validation, have folds of their own;
+    the table has those of the first. Where one source has no test predictions, there are none of the
+    blend. Whose photograph an image is comes from whichever source knows it.
 
     Raises:
         TableError: If two sources differ in their images, folds, targets or patients.
@@ -70,6 +74,8 @@ def join_sources(sources: Sequence[Source]) -> Predictions:
         own=_predicted(aligned, OWN_EPOCH) if chooses else None,
         honest=_predicted(aligned, HONEST_EPOCH) if chooses else None,
         flattered=tuple(name for name, source in zip(names, sources) if source.is_flattered),
+        folds_of_runs=np.array([rows[FOLD].to_numpy(dtype=np.int64) for rows in aligned]),
+        repeats=tuple(source.repeat for source in sources),
     )
 
 
@@ -110,7 +116,7 @@ def _align_oof(source: Source, first: Source) -> pd.DataFrame:
     wanted_by = f"{first.path}, out of fold"
     positions = positions_of(first.oof[IMAGE_NAME], source.oof, source.path, wanted_by, _REMEDY)
     rows = source.oof.iloc[positions] if source is not first else source.oof
-    for column in (FOLD, TARGET):
+    for column in (TARGET,) if _repeats(source, first) else (FOLD, TARGET):
         differing = np.flatnonzero(rows[column].to_numpy() != first.oof[column].to_numpy())
         if len(differing):
             values = zip(rows[IMAGE_NAME].iloc[differing], rows[column].iloc[differing])
@@ -119,6 +125,14 @@ def _align_oof(source: Source, first: Source) -> pd.DataFrame:
                 f"is another than in {first.path}. {_REMEDY}"
             )
     return rows.set_index(first.oof.index)
+
+
+def _repeats(source: Source, first: Source) -> bool:
+    """Whether two runs have been trained on different columns of one fold file."""
+    one, other = source.repeat, first.repeat
+    if one is None or other is None:
+        return False
+    return one.folds_file == other.folds_file and one.column != other.column
 
 
 def _join_patients(sources: Sequence[Source], aligned: Sequence[pd.DataFrame]) -> "pd.Series[str]":

@@ -164,9 +164,10 @@ class Scoreboard:
     rows: list[Row] = field(default_factory=list)
     predictions: dict[str, Variants] = field(default_factory=dict)
 
-    def add(self, predictions: Variants, name: str, **kind: Any) -> Row:
-        """Score predictions; `kind` as the last arguments of `score_row`."""
-        row = score_row(predictions, self.targets, self.folds, self.bootstrap, name, **kind)
+    def add(self, predictions: Variants, name: str, folds: Codes | None = None, **kind: Any) -> Row:
+        """Score predictions, by default on the board's folds; `kind` as in `score_row`."""
+        own = self.folds if folds is None else folds
+        row = score_row(predictions, self.targets, own, self.bootstrap, name, **kind)
         self.rows.append(row)
         self.predictions[name] = predictions
         return row
@@ -181,7 +182,10 @@ def table_as_text(rows: Sequence[Row], folds: Sequence[int]) -> str:
     for start in range(0, len(folds), _FOLDS_PER_LINE):
         shown = slice(start, start + _FOLDS_PER_LINE)
         lines = [["AUC of", *(f"fold {fold}" for fold in folds[shown])]]
-        lines += [[row.title, *map(four_digits, row.fold_aucs[shown])] for row in rows]
+        for row in rows:
+            # A run on another column of the fold file may have fewer folds.
+            aucs = [*row.fold_aucs, *([None] * len(folds))][: len(folds)]
+            lines.append([row.title, *map(four_digits, aucs[shown])])
         parts.append(align_columns(lines))
     return "\n\n".join(parts)
 

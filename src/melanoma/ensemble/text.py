@@ -4,6 +4,7 @@ import math
 import textwrap
 
 from melanoma.ensemble.blending import Blended
+from melanoma.ensemble.repeats import VarianceParts
 from melanoma.ensemble.table import Row, align_columns, four_digits, short_name, table_as_text
 from melanoma.metrics.checks import Floats
 
@@ -24,6 +25,7 @@ def blend_as_text(blended: Blended, names: list[str], folds: list[int]) -> str:
         _comparisons(blended, blended.chosen) if blended.chosen and len(blended.rows) > 1 else "",
         _without(blended, names) if several else "",
         _correlations(blended.correlations, names) if several else "",
+        *map(_variance, blended.variances),
         "\n".join(map(wrap, blended.notes)),
     ]
     return "\n\n".join(part for part in parts if part)
@@ -70,6 +72,15 @@ def _correlations(matrix: Floats, names: list[str]) -> str:
         empty = [""] * (len(names) - 1 - number)
         lines.append([f"{number + 1} {short_name(name)}", *known, *empty])
     return align_columns(lines, gap=" ")
+
+
+def _variance(parts: VarianceParts) -> str:
+    rows = parts.rows()
+    whole = rows[-1][1] ** 2
+    lines = [["variance of the AUC", "standard deviation", "share"]]
+    lines += [[name, f"{error:.4f}", f"{error**2 / whole:.0%}"] for name, error in rows]
+    runs = f"{len(parts.runs)} repeats of one recipe ({', '.join(map(short_name, parts.runs))})"
+    return f"{align_columns(lines)}\n{wrap(f'{runs}: {parts.advice()}')}"
 
 
 def _p(value: float) -> str:

@@ -69,6 +69,11 @@ class VariantBootstrap:
         draws = corrected(self.bootstrap.aucs, variants)
         return self.bootstrap.interval_of(self.auc(variants), draws)
 
+    def variance(self, variants: Variants) -> float:
+        """The variance of the corrected AUC over samples of patients."""
+        error, _ = self.bootstrap.standard_error(corrected(self.bootstrap.aucs, variants))
+        return error**2
+
     def difference(self, a: Variants, b: Variants) -> PairedDifference:
         """The corrected AUC of `a` less that of `b`."""
         draws = corrected(self.bootstrap.aucs, a) - corrected(self.bootstrap.aucs, b)

@@ -126,7 +126,7 @@ class PatientBootstrap:
         Raises:
             ValueError: If the level is outside (0, 1).
         """
-        error, freedom = self._standard_error(of_draws)
+        error, freedom = self.standard_error(of_draws)
         return auc_interval(estimate, error, freedom, level)
 
     def difference(
@@ -157,11 +157,17 @@ class PatientBootstrap:
         Raises:
             ValueError: If the level is outside (0, 1).
         """
-        error, freedom = self._standard_error(of_draws)
+        error, freedom = self.standard_error(of_draws)
         return paired_difference(estimate, error, freedom, level)
 
-    def _standard_error(self, of_draws: Floats) -> tuple[float, int]:
-        """With its degrees of freedom; a bootstrap's variance of n is (n - 1) / n of the true."""
+    def standard_error(self, of_draws: Floats) -> tuple[float, int]:
+        """The standard error of what was computed in each draw, with its degrees of freedom.
+
+        A bootstrap's variance of n is (n - 1) / n of the true one.
+
+        Args:
+            of_draws: Shape (n_draws,).
+        """
         freedom = self._n_independent - 1
         return float(of_draws.std(ddof=1) * np.sqrt(self._n_independent / freedom)), freedom
 

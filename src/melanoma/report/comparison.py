@@ -2,11 +2,12 @@
 
 import math
 
+from melanoma.ensemble.repeats import VarianceParts
 from melanoma.ensemble.table import Row, four_digits
 from melanoma.report.drawing import figure, label
 from melanoma.report.parts import Chart, Section, Table
 from melanoma.report.reading import Material
-from melanoma.report.words import interval
+from melanoma.report.words import interval, percent
 
 
 def scores_table(material: Material) -> Table:
@@ -29,7 +30,11 @@ def comparison(material: Material) -> Section:
         "gain most from each other.",
         blended.notes,
         [_correlations(material)] if several else [],
-        [scores_table(material), *([_weights(material)] if several else [])],
+        [
+            scores_table(material),
+            *([_weights(material)] if several else []),
+            *map(_variance, blended.variances),
+        ],
     )
 
 
@@ -54,6 +59,14 @@ def _weights(material: Material) -> Table:
         rows.append([name, f"{weight:.3f}", *change])
     head = ["run", "weight", "AUC without it", "change", "95 % interval"]
     return Table(f"Weights of the blend ({blended.method}), and what each run adds", head, rows)
+
+
+def _variance(parts: VarianceParts) -> Table:
+    parts_by_name = parts.rows()
+    whole = parts_by_name[-1][1] ** 2
+    rows = [[name, f"{error:.4f}", percent(error**2 / whole)] for name, error in parts_by_name]
+    caption = f"Variance of the AUC of {', '.join(parts.runs)}: {parts.advice()}"
+    return Table(caption, ["variance of the AUC", "standard deviation", "share"], rows)
 
 
 def _correlations(material: Material) -> Chart:

@@ -5,10 +5,12 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import yaml
 
 from melanoma.ensemble.blending import MethodChoice, methods_to_score
 from melanoma.ensemble.options import check_options
 from melanoma.ensemble.outputs import check_out_dir
+from melanoma.ensemble.repeats import repeat_of
 from melanoma.ensemble.sources import Source, join_sources
 from melanoma.ensemble.submission import Submission, build_submission
 from melanoma.files import write_json
@@ -45,7 +47,8 @@ def check_blend(runs: Sequence[SweepRun], output_dir: Path, method: MethodChoice
         made_from = *(data[name] for name in ("data_dir", "folds_csv", "fold_column")), *run.asked
         if made_from not in made:  # seeds of a recipe share their tables
             made[made_from] = _to_come(run)
-        sources.append(replace(made[made_from], path=run.config.run_dir))
+        repeat = repeat_of(yaml.safe_load(run.config.resolved), str(data["folds_csv"]))
+        sources.append(replace(made[made_from], path=run.config.run_dir, repeat=repeat))
     predictions = join_sources(sources)
     methods_to_score(method, predictions)
     options = check_options([run.config.run_dir for run in runs], (), (), method, (), False)
