@@ -37,20 +37,27 @@ def print_flattery(n_simulated: int = 300, n_draws: int = 500) -> None:
         n_draws: Draws of each interval.
     """
     print(f"{'size':>14}{'rate':>10}{'score':>28}{'truth':>9}{'bias':>9}{'covered':>9}")
-    for (size, numbers), (schedule, course) in product(SIZES.items(), SCHEDULES.items()):
-        found: dict[str, list[tuple[float, float, bool]]] = {}
-        random = np.random.default_rng(0)
-        for _ in range(n_simulated):
-            run = _SimulatedRun(*numbers, *course, random)
-            bootstrap = VariantBootstrap(PatientBootstrap(run.targets, run.patients, n_draws))
-            for name, (predictions, truth) in run.scores().items():
-                ends = bootstrap.interval(predictions)
-                scored = (bootstrap.auc(predictions) - truth, truth, ends.low <= truth <= ends.high)
-                found.setdefault(name, []).append(scored)
-        for name, scores in found.items():
-            bias, truth, covered = np.mean(scores, axis=0)
+    for size, schedule in product(SIZES, SCHEDULES):
+        for name, found in measure_flattery(size, schedule, n_simulated, n_draws).items():
+            truth, bias, covered = found
             line = f"{size:>14}{schedule:>10}{name:>28}{truth:9.4f}{bias:+9.4f}{covered:9.3f}"
             print(line, flush=True)
+
+
+def measure_flattery(
+    size: str, schedule: str, n_simulated: int, n_draws: int
+) -> dict[str, tuple[float, float, float]]:
+    """The mean truth, bias and coverage of each kind of score, by its name; see `print_flattery`."""
+    found: dict[str, list[tuple[float, float, bool]]] = {}
+    random = np.random.default_rng(0)
+    for _ in range(n_simulated):
+        run = _SimulatedRun(*SIZES[size], *SCHEDULES[schedule], random)
+        bootstrap = VariantBootstrap(PatientBootstrap(run.targets, run.patients, n_draws))
+        for name, (predictions, truth) in run.scores().items():
+            ends = bootstrap.interval(predictions)
+            bias, holds = bootstrap.auc(predictions) - truth, ends.low <= truth <= ends.high
+            found.setdefault(name, []).append((truth, bias, holds))
+    return {name: tuple(np.mean(scores, axis=0)) for name, scores in found.items()}
 
 
 class _SimulatedRun:

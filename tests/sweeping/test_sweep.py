@@ -78,14 +78,16 @@ def blended(monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
 def test_every_configuration_and_seed_is_a_run_and_ends_in_one_blend(
     recipes: Recipes, options: list[str], tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    runs = read_runs(recipes, [1], [*options, "--fold=all"], tmp_path / "runs")
-    assert [run.title for run in runs] == ["a-seed1", "b-seed1"]
+    options = [*options, "--fold=all"]
+    every = read_runs(recipes, [1, 2], options, tmp_path / "runs")
+    assert [run.title for run in every] == ["a-seed1", "a-seed2", "b-seed1", "b-seed2"]
+    runs = every[:2]
     done = sweep(runs, tmp_path / "runs" / "sweep")
     done.check()
     printed = capfd.readouterr().out
     assert "[a-seed1] fold 0: AUC" in printed
-    assert "[b-seed1] fold 1: AUC" in printed
-    assert "a-seed1" in done.as_text()
+    assert "[a-seed2] fold 1: AUC" in printed
+    assert "2 repeats of one recipe (a-seed1, a-seed2)" in done.as_text()
     assert done.as_text().endswith("submission.csv")
     assert [RunFolder(run.config.run_dir).finished_folds() for run in runs] == [[0, 1], [0, 1]]
     again = sweep(runs, tmp_path / "runs" / "sweep")
