@@ -265,14 +265,21 @@ def _parse(parser: ArgumentParser, arguments: list[str]) -> Namespace:
     # The parser takes null for any option.
     unset = [
         name
-        for name, default in parser.get_defaults().items()
-        if default is not None and parsed.get(name) is None and not name.startswith("trainer.")
+        for name in _options_with_a_value()
+        if parsed.get(name) is None and not name.startswith("trainer.")
     ]
     if unset:
         raise ConfigError(
             f"--config: {name_some(unset)} is null. Give a value, or remove that line."
         )
     return parsed
+
+
+@cache
+def _options_with_a_value() -> list[str]:
+    """The options whose default is a value; looking for them takes a fifth of the time of parsing."""
+    defaults = config_parser().get_defaults().items()
+    return [name for name, default in defaults if default is not None]
 
 
 def _with_local_folder(data: dict[str, Any]) -> dict[str, Any]:
