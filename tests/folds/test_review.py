@@ -52,6 +52,11 @@ def test_splits_stand_side_by_side(competition: Path, folds_csv: Path, elsewhere
     assert int(table["patients in two folds"][1]) > 0
     assert table.iloc[0, 1:].tolist() == table.iloc[2, 1:].tolist()
     assert table["left out"].tolist() == ["0", "0", "0", "3"]
+    by_value = [column for column in table.columns if column.startswith("melanomas by ")]
+    assert by_value == [
+        f"melanomas by {name}" for name in ("sex", "site", "age", "diagnosis", "patient size")
+    ]
+    assert int(table["melanomas by sex"][0]) <= int(table["melanomas by sex"][3])
 
 
 @pytest.mark.parametrize(

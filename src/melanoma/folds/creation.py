@@ -219,6 +219,8 @@ def _description(inputs: dict[str, Path | None], output: Path, made: FoldsMade) 
         "share_spread_points": {
             name: round(balance.share_spread(name), 3) for name in balance.shares
         },
+        "melanoma_spread": {name: balance.melanoma_spread(name) for name in balance.melanomas},
+        "melanoma_spread_floor": balance.melanoma_floors,
         "notes": made.notes,
     }
 

@@ -86,7 +86,10 @@ def _draw_shares(axes: "Axes", name: str, balance: Balance) -> None:
                 axes.text(middle, fold, f"{width:.1f}", ha="center", va="center", fontsize=7)
         left = left + widths
     title = SHORT_NAMES.get(name, name)
-    axes.set_title(f"{title}: % of images, spread {balance.share_spread(name):.2f} points")
+    axes.set_title(
+        f"{title}: % of images, spread {balance.share_spread(name):.2f} points; "
+        f"spread of melanomas {balance.melanoma_spread(name)}"
+    )
     axes.set_xlim(0, 100)
     axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.08), ncols=5, fontsize=7, frameon=False)
     _fold_axis(axes, folds)

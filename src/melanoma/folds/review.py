@@ -141,5 +141,9 @@ def _figures(balance: Balance) -> dict[str, str]:
             for name in balance.shares
             if name != TARGET
         },
+        **{
+            f"melanomas by {SHORT_NAMES.get(name, name)}": str(balance.melanoma_spread(name))
+            for name in balance.melanomas
+        },
         "left out": str(balance.left_out),
     }
