@@ -46,7 +46,7 @@ def parser() -> ArgumentParser:
     made.add_function_arguments(create_folds, skip={"balance_on", "overwrite"})
     add = made.add_argument
     add("--balance_on", nargs="+", default=[], help="further columns of train.csv to balance")
-    add("--overwrite", action="store_true", help="replace a fold file this script did not write")
+    add("--overwrite", action="store_true", help="replace a fold file that cannot be made again")
     add("--find_duplicates", action="store_true", help="find near-identical photographs first")
     add("--prefer_suffix", help="of those, where a name has several files: .jpg, .jpeg or .png")
     add("--check", type=Path, help="only judge this fold file; exit code 1 if a patient leaks")

@@ -6,6 +6,7 @@ import pytest
 from PIL import Image
 
 from melanoma.errors import ConfigError, TableError
+from melanoma.files import sha256_of
 from melanoma.folds.creation import create_folds
 from melanoma.folds.files import description_path, read_external, read_folds
 from other_year import other_year
@@ -14,7 +15,9 @@ from other_year import other_year
 def test_the_description_says_how_the_folds_were_made(competition: Path, folds_csv: Path) -> None:
     description = json.loads(description_path(folds_csv).read_text())
     assert (description["scheme"], description["seed"], description["k"]) == ("balanced", 42, 2)
+    assert description["algorithm"] == 2
     assert sum(fold["images"] for fold in description["balance"]) == 40
+    assert description["melanoma_spread"]["sex"] >= description["melanoma_spread_floor"]["sex"]
     with Image.open(folds_csv.with_suffix(".png")) as picture:
         assert picture.width > 1000
 
@@ -106,6 +109,32 @@ def test_folds_whose_description_could_not_be_written_are_made_again(
     create_folds(competition, n_folds=2, output=folds_csv)
     assert folds_csv.read_bytes() == content
     assert description_path(folds_csv).is_file()
+
+
+def test_only_balanced_folds_have_an_algorithm_of_ours(competition: Path, tmp_path: Path) -> None:
+    path = tmp_path / "folds.csv"
+    create_folds(competition, n_folds=2, output=path, scheme="grouped")
+    assert "algorithm" not in json.loads(description_path(path).read_text())
+    create_folds(competition, n_folds=2, seed=1, output=path, scheme="grouped")
+
+
+def test_folds_of_an_earlier_algorithm_are_read_and_not_replaced(
+    competition: Path, folds_csv: Path
+) -> None:
+    earlier = pd.read_csv(folds_csv)
+    earlier["fold"] = 1 - earlier["fold"]
+    earlier.to_csv(folds_csv, index=False, lineterminator="\n")
+    description = json.loads(description_path(folds_csv).read_text())
+    new_keys = {"algorithm", "melanoma_spread", "melanoma_spread_floor"}
+    description = {key: value for key, value in description.items() if key not in new_keys}
+    description["folds_sha256"] = sha256_of(folds_csv)
+    description_path(folds_csv).write_text(json.dumps(description))
+    assert read_folds(folds_csv, competition)["fold"].tolist() == earlier["fold"].tolist()
+    with pytest.raises(ConfigError, match=r"not written by create_folds.py as it is now, .* again"):
+        create_folds(competition, n_folds=2, output=folds_csv)
+    assert pd.read_csv(folds_csv).equals(earlier)
+    create_folds(competition, n_folds=2, output=folds_csv, overwrite=True)
+    assert json.loads(description_path(folds_csv).read_text())["algorithm"] == 2
 
 
 def test_a_folder_cannot_be_the_fold_file(competition: Path, tmp_path: Path) -> None:

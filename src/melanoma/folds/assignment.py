@@ -19,6 +19,9 @@ from melanoma.tables import TARGET
 Scheme = Literal["balanced", "grouped", "stratified"]
 FoldArray = npt.NDArray[np.int64]
 
+# Which version of `balanced` made a fold file. 1, which no file names, did not count melanomas by
+# value. Raise it with every change by which a seed gives other folds.
+ALGORITHM = 2
 # The fold of an image that is never validated on.
 LEFT_OUT = -1
 
@@ -40,7 +43,8 @@ def assign_folds(
         seed: The same seed gives the same folds for the same table, whatever the order of its rows
             and the names of its patients (the latter not for `grouped`).
         scheme: `balanced` keeps all images of a patient on one side and balances images, melanomas,
-            patients, patient size, sex, site, age and diagnosis at once; `grouped` keeps patients
+            patients, patient size, sex, site, age and diagnosis at once, and the melanomas of each
+            sex, site and so on; `grouped` keeps patients
             together and balances the target (scikit-learn's StratifiedGroupKFold); `stratified`
             balances the target only and puts patients on both sides, which makes a validation
             score too good to be true: for comparison, or for tables whose rows are independent.

@@ -5,7 +5,8 @@ number partitioning in as many dimensions as there are things to count. Groups a
 of their size (greedy partitioning), then pairs of them are exchanged between folds while that
 helps (local search by pairwise exchange: Kernighan & Lin, Bell System Technical Journal
 49:291-307, 1970). To balance several labels at once and the rare ones relatively better is the
-idea of iterative stratification (Sechidis et al., ECML PKDD 2011, 145-158).
+idea of iterative stratification (Sechidis et al., ECML PKDD 2011, 145-158). The positives with each
+value are counted like further labels: a fold's score depends on who its positives are.
 
 All sums that decide are of whole numbers, which float64 adds exactly in any order: the folds do
 not depend on the processor, the number of threads or the linear algebra library.
@@ -23,8 +24,9 @@ def balance_groups(groups: Codes, factors: Sequence[Codes], n_folds: int, seed: 
     """Assign groups of images to folds, all factors balanced at once and no group split.
 
     First come the numbers of images and of positives in each fold, then that of groups of each
-    size (see `size_strata`), which differ by at most one where the groups allow it; then the share
-    of each value of each factor. A group larger than a fold's due leaves its fold too large.
+    size (see `size_strata`), which differ by at most one where the groups allow it. Then come the
+    images and the positives with each value of each factor, and the positives in groups of each
+    size. A group larger than a fold's due leaves its fold too large.
 
     Args:
         groups: Shape (n_images,), the group of each image, numbered from 0 in an order that does
@@ -93,11 +95,17 @@ def _deal(counts: Numbers, strata: Codes, n_folds: int, rng: np.random.Generator
 
 
 def _count(members: Codes, factors: Sequence[Codes], strata: Codes) -> Numbers:
+    """Count what is balanced, a row per group; `exchange` names the columns that it treats apart."""
     sizes = np.bincount(members)
+    target, *others = factors
     values = [_count_values(members, codes, len(sizes)) for codes in factors]
+    positives = [
+        _count_values(members, np.where(target == 1, codes + 1, 0), len(sizes))[:, 1:]
+        for codes in (*others, strata[members])
+    ]
     has_class = values[0] > 0
     in_stratum = strata[:, None] == np.arange(N_STRATA)
-    return np.column_stack([sizes, *values, has_class, in_stratum]).astype(np.float64)
+    return np.column_stack([sizes, *values, *positives, has_class, in_stratum]).astype(np.float64)
 
 
 def _count_values(members: Codes, codes: Codes, n_groups: int) -> Codes:

@@ -11,7 +11,7 @@ import pandas as pd
 
 from melanoma.errors import ConfigError, TableError, name_some
 from melanoma.files import sha256_of, write_json, write_text
-from melanoma.folds.assignment import LEFT_OUT, FoldArray, Scheme, assign_folds
+from melanoma.folds.assignment import ALGORITHM, LEFT_OUT, FoldArray, Scheme, assign_folds
 from melanoma.folds.balance import Balance, judge_folds
 from melanoma.folds.files import description_path, excluded_column, read_description
 from melanoma.folds.groups import Groups, dominant_group, join_groups, read_known_pairs
@@ -79,8 +79,9 @@ def create_folds(
         n_folds: Number of folds, at least 2.
         seed: Seed of the shuffling.
         scheme: balanced keeps a patient's images together and balances images, melanomas, patients,
-            patient size, sex, site, age and diagnosis at once; grouped keeps patients together and
-            balances the target; stratified balances the target alone and lets patients leak.
+            patient size, sex, site, age and diagnosis at once, and the melanomas of each sex, site
+            and so on; grouped keeps patients together and balances the target; stratified balances
+            the target alone and lets patients leak.
         output: The fold file (image_name, fold); under the same stem, beside it, a .json with the
             scheme, the seed, the SHA-256 of train.csv and the balance, and a .png of the balance.
         duplicates: Pairs of duplicates (image_name_1, image_name_2): their patients are kept on the
@@ -90,7 +91,8 @@ def create_folds(
             are left out of that fold's training.
         repeats: Repeated cross-validation: further columns fold_1, fold_2 ... of other seeds.
         balance_on: Further columns of train.csv to balance.
-        overwrite: Replace a fold file that this script did not write.
+        overwrite: Replace a fold file that this script did not write, or that an earlier version
+            of `balanced` made.
 
     Raises:
         TableError: If a table breaks its contract.
@@ -130,6 +132,8 @@ def create_folds(
     draw_balance(made.balances[FOLD], output.with_suffix(".png"))
     inputs = {"train": train_csv(data_dir), "duplicates": duplicates, "external": external}
     description = {"scheme": scheme, "seed": seed, "k": n_folds, "repeats": repeats}
+    if scheme == "balanced":
+        description["algorithm"] = ALGORITHM
     write_json(description_path(output), description | _description(inputs, output, made))
     return made
 
@@ -228,8 +232,11 @@ def _description(inputs: dict[str, Path | None], output: Path, made: FoldsMade) 
 def _refuse_to_replace_foreign_file(output: Path, text: str) -> None:
     if not output.exists():
         return
+    made = read_description(output)
     # The same folds are there where an earlier call could not write the description.
-    ours = {read_description(output).get("folds_sha256"), sha256(text.encode()).hexdigest()}
+    ours: set[str | None] = {sha256(text.encode()).hexdigest()}
+    if made.get("scheme") != "balanced" or made.get("algorithm") == ALGORITHM:
+        ours.add(made.get("folds_sha256"))
     if sha256_of(output) not in ours:
         raise ConfigError(
             f"{output} exists and was not written by create_folds.py as it is now, so it could not "

@@ -142,7 +142,8 @@ def _exchange(
         pull = weights * (sums_here - sums_there)
         change = -2 * (x @ (y * weights).T)
         change += (x * x @ weights - x @ pull)[:, None] + (y * y @ weights + y @ pull)
-        change[_takes_a_class(x, y, sums_here, sums_there)] = np.inf
+        if min(sums_here[CLASSES].min(), sums_there[CLASSES].min()) < 2:
+            change[_takes_a_class(x, y, sums_here, sums_there)] = np.inf
         i, j = np.unravel_index(change.argmin(), change.shape)
         if change[i, j] >= 0:
             return n_exchanged > 0
@@ -166,10 +167,10 @@ def _weigh(counts: Numbers) -> _Weights:
     largest = np.maximum(counts.max(axis=0), 1)
     # As heavy as can be while a weighted product of two sums is a whole number in float64.
     heavy = 2.0 ** np.clip(np.floor(50 - np.log2(totals * largest)), 6, 30)
-    # Between equal errors in percentage points (one weight for all) and equal relative errors
-    # (one over the total, as in Pearson's chi-squared): a compromise by the square root.
-    shares = np.clip(np.round(np.sqrt(totals[IMAGES] / totals)), 1, 64)
-    shares[CLASSES] = 64
+    images = min(heavy[IMAGES], 2.0**18)
+    # One over the total, as in Pearson's chi-squared: a deviation costs more the rarer the value is,
+    # but always less than one of the number of images.
+    shares = np.minimum(np.round(totals[IMAGES] / totals), images / 64)
     classes = np.zeros_like(shares)
     classes[IMAGES] = 1
     classes[POSITIVES] = classes[CLASSES] = min(heavy[POSITIVES], 2.0**20)
@@ -177,8 +178,8 @@ def _weigh(counts: Numbers) -> _Weights:
     shares_then[POSITIVES] = heavy[POSITIVES]
     shares_then[CLASSES] = heavy[POSITIVES] / 16
     shares_last = shares_then.copy()
-    shares_last[IMAGES] = min(heavy[IMAGES], 2.0**18)
+    shares_last[IMAGES] = images
     firsts = np.zeros_like(shares)
-    firsts[[IMAGES, POSITIVES]] = shares_last[IMAGES]
+    firsts[[IMAGES, POSITIVES]] = images
     firsts[CLASSES] = firsts[STRATA] = 1
     return _Weights(shares, classes, shares_then, shares_last, firsts)
