@@ -56,7 +56,7 @@ def read_epoch_predictions(path: Path) -> EpochPredictions:
         RunError: If the file is missing, damaged, or holds arrays of other shapes.
     """
     try:
-        with np.load(BytesIO(path.read_bytes()), allow_pickle=False) as content:
+        with np.load(BytesIO(path.read_bytes())) as content:
             epoch, step, prediction = (content[name] for name in _NAMES)
         if not epoch.shape == step.shape == prediction.shape[:1] or prediction.ndim != 2:
             raise ValueError(f"arrays of shapes {epoch.shape}, {step.shape}, {prediction.shape}")

@@ -80,8 +80,8 @@ def test_every_configuration_and_seed_is_a_run_and_ends_in_one_blend(
 ) -> None:
     options = [*options, "--fold=all"]
     every = read_runs(recipes, [1, 2], options, tmp_path / "runs")
-    assert [run.title for run in every] == ["a-seed1", "a-seed2", "b-seed1", "b-seed2"]
-    runs = every[:2]
+    assert [run.title for run in every] == ["a-seed1", "b-seed1", "a-seed2", "b-seed2"]
+    runs = every[::2]
     done = sweep(runs, tmp_path / "runs" / "sweep")
     done.check()
     printed = capfd.readouterr().out
