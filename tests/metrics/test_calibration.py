@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.metrics import brier_score_loss
 
-from melanoma.metrics import brier_score, calibration_error
+from melanoma.metrics import brier_score, calibrated_error, calibration_error
 
 Rows = list[tuple[bool, float]]
 
@@ -64,3 +64,36 @@ def test_what_is_no_probability_is_refused(
 def test_calibration_error_needs_a_bin() -> None:
     with pytest.raises(ValueError, match="n_bins 0 must be at least 1"):
         calibration_error([0, 1], [0.1, 0.2], n_bins=0)
+
+
+@given(st.lists(st.integers(0, 20), min_size=1, max_size=200), st.permutations(range(200)))
+def test_a_calibrated_model_is_the_same_in_any_order(steps: list[int], order: list[int]) -> None:
+    scores = np.array(steps) / 20
+    shuffled = scores[[place for place in order if place < scores.size]]
+    found, again = (calibrated_error(values, n_draws=20) for values in (scores, shuffled))
+    assert (found.mean, found.high) == pytest.approx((again.mean, again.high))
+    assert 0 <= found.mean <= 1
+    if set(steps) <= {0, 20}:
+        assert found.high == 0  # what is certain comes true
+
+
+@pytest.mark.parametrize("n_rows", [60, 400, 20_000])
+def test_a_calibrated_model_has_the_error_of_targets_drawn_from_its_predictions(
+    n_rows: int,
+) -> None:
+    random = np.random.default_rng(0)
+    scores = 1 / (1 + np.exp(3 - 1.5 * random.normal(size=n_rows)))
+    drawn = [calibration_error(random.random(n_rows) < scores, scores) for _ in range(300)]
+    found = calibrated_error(scores)
+    # The mean of 300 has a standard error of 2 %, their 95th percentile one of 4 %.
+    assert found.mean == pytest.approx(np.mean(drawn), rel=0.08)
+    assert found.high == pytest.approx(np.quantile(drawn, 0.95), rel=0.12)
+
+
+def test_a_calibrated_model_needs_predictions() -> None:
+    with pytest.raises(ValueError, match="there are no predictions"):
+        calibrated_error([])
+    with pytest.raises(ValueError, match=r"must be probabilities, in \[0, 1\]"):
+        calibrated_error([0.1, 1.5])
+    with pytest.raises(ValueError, match="n_bins 0 must be at least 1"):
+        calibrated_error([0.1], n_bins=0)
