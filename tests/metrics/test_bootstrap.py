@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.metrics import roc_auc_score
 
-from melanoma.metrics import Interval, PatientBootstrap, auc, bootstrap, delong_variance
+from melanoma.metrics import PatientBootstrap, auc, bootstrap, delong_variance
 from melanoma.metrics.intervals import auc_interval
 
 Flags = npt.NDArray[np.bool_]
@@ -137,8 +137,38 @@ def test_few_patients_with_a_positive_leave_few_degrees_of_freedom() -> None:
     assert bootstrapped.interval(scores) == expected
 
 
-def test_perfect_predictions_leave_no_width() -> None:
-    assert PatientBootstrap([0, 0, 1, 1], [1, 2, 3, 4]).interval([1, 2, 3, 4]) == Interval(1, 1)
+def test_perfect_predictions_are_as_sure_as_there_are_patients_of_the_rarer_class() -> None:
+    targets = np.repeat([0, 1], [40, 20])
+    alone = PatientBootstrap(targets, np.arange(60), n_draws=2)
+    # The same images, but the 20 positives are of 5 patients.
+    shared = PatientBootstrap(targets, np.r_[np.arange(40), np.repeat(range(40, 45), 4)], n_draws=2)
+    assert alone.interval(targets) == auc_interval(1, 0, freedom=19, level=0.95)
+    assert shared.interval(targets) == auc_interval(1, 0, freedom=4, level=0.95)
+    assert alone.interval(1 - targets) == auc_interval(0, 0, freedom=19, level=0.95)
+
+
+def test_the_difference_of_two_perfect_predictions_is_certain() -> None:
+    found = PatientBootstrap([0, 0, 1, 1], [1, 2, 3, 4]).difference([1, 2, 3, 4], [0, 0, 9, 9])
+    assert (found.difference, found.low, found.high, found.p_value) == (0, 0, 0, 1)
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("n_positive", [10, 50])
+@pytest.mark.parametrize("true_auc", [0.98, 0.995])
+def test_near_an_auc_of_1_an_interval_holds_the_truth_in_9_of_10(
+    n_positive: int, true_auc: float
+) -> None:
+    """A few positives look like negatives, the others are told apart: many AUCs are exactly 1."""
+    targets = np.repeat([1, 0], [n_positive, 200])
+    inside = []
+    for seed in range(500):
+        random = np.random.default_rng(seed)
+        looks_positive = targets * (random.random(targets.size) > 2 * (1 - true_auc))
+        scores = random.normal(size=targets.size) + 20 * looks_positive
+        bootstrapped = PatientBootstrap(targets, np.arange(targets.size), n_draws=200, seed=seed)
+        interval = bootstrapped.interval(scores)
+        inside.append(interval.low <= true_auc <= interval.high)
+    assert np.mean(inside) >= 0.9
 
 
 def test_the_seed_makes_the_draws() -> None:

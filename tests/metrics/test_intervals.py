@@ -1,7 +1,7 @@
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from scipy.stats import t
+from scipy.stats import binomtest, t
 
 from melanoma.metrics.intervals import Interval, auc_interval, paired_difference
 
@@ -33,9 +33,25 @@ def test_an_interval_of_a_small_error_is_that_of_the_error() -> None:
     assert [interval.low, interval.high] == pytest.approx([0.8 - 1.96e-4, 0.8 + 1.96e-4], abs=1e-7)
 
 
-@pytest.mark.parametrize("area", [0.0, 0.5, 1.0])
+@pytest.mark.parametrize("area", [0.2, 0.5])
 def test_an_interval_without_error_is_a_point(area: float) -> None:
     assert auc_interval(area, 0, freedom=10, level=0.95) == Interval(area, area)
+
+
+@given(freedoms, st.floats(0.5, 0.999))
+def test_a_perfect_auc_has_the_interval_of_clopper_and_pearson(freedom: int, level: float) -> None:
+    n = freedom + 1
+    expected = binomtest(n, n).proportion_ci(level, method="exact")
+    interval = auc_interval(1, 0, freedom, level)
+    assert [interval.low, interval.high] == pytest.approx([expected.low, 1], abs=1e-9)
+    mirrored = auc_interval(0, 0, freedom, level)
+    assert [mirrored.low, mirrored.high] == pytest.approx([0, 1 - expected.low], abs=1e-9)
+
+
+def test_a_perfect_auc_of_few_patients_says_less_than_one_of_many() -> None:
+    lows = [auc_interval(1, 0, freedom, level=0.95).low for freedom in (1, 4, 19, 79, 583)]
+    assert lows == sorted(lows)
+    assert lows == pytest.approx([0.158, 0.478, 0.832, 0.955, 0.994], abs=5e-4)
 
 
 @given(st.floats(-0.5, 0.5), errors, freedoms)

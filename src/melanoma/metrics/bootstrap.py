@@ -104,7 +104,10 @@ class PatientBootstrap:
         return self._scored[key]
 
     def interval(self, predictions: npt.ArrayLike, level: float = 0.95) -> Interval:
-        """The confidence interval of an AUC; of no width where all draws agree, as at an AUC of 1.
+        """The confidence interval of an AUC.
+
+        All draws of a perfect AUC agree: its interval follows from the number of patients of the
+        rarer class (`melanoma.metrics.intervals.auc_interval`).
 
         Args:
             predictions: Shape (n,), finite.

@@ -36,24 +36,37 @@ class PairedDifference:
 def auc_interval(auc: float, error: float, freedom: int, level: float) -> Interval:
     """The interval that is symmetrical on the scale of log-odds, which keeps it inside [0, 1].
 
+    An AUC of 1 or 0 has no spread to estimate an error from. Its interval is Clopper and Pearson's
+    for n successes in n trials: put the patients of the rarer class into n pairs with patients of
+    the other class. Each pair is ranked rightly with a probability of AUC, and independently of
+    the other pairs; if all images are, then all pairs are, which happens with a probability of at
+    most AUC ** n. This holds whatever the distribution of the predictions.
+
     Args:
         auc: The estimate, in [0, 1].
-        error: Its standard error. Where it is 0 (as for an AUC of 1) the interval is a point.
-        freedom: Degrees of freedom of the standard error, at least 1.
+        error: Its standard error. Where it is 0 (all predictions are equal) the interval is a
+            point, unless the AUC is 0 or 1.
+        freedom: Degrees of freedom of the standard error, at least 1: the patients of the rarer
+            class, less one.
         level: Of confidence, in (0, 1).
 
     Raises:
         ValueError: If the level is outside (0, 1).
 
-    Source: Pepe, The Statistical Evaluation of Medical Tests for Classification and Prediction,
-    2003.
+    Sources: Pepe, The Statistical Evaluation of Medical Tests for Classification and Prediction,
+    2003 (log-odds); Clopper & Pearson, Biometrika 26:404-413, 1934 (an AUC of 0 or 1).
 
     >>> auc_interval(0.5, 0.1, freedom=1000, level=0.95)
     Interval(low=0.31..., high=0.68...)
+    >>> auc_interval(1, 0, freedom=19, level=0.95)
+    Interval(low=0.83..., high=1.0)
     """
     from scipy.special import expit, logit  # slow to import
 
     reach = _t_quantile(freedom, level) * error
+    if auc in (0, 1):
+        worst = ((1 - level) / 2) ** (1 / (freedom + 1))
+        return Interval(worst, 1.0) if auc else Interval(0.0, 1 - worst)
     if reach == 0:
         return Interval(auc, auc)
     reach /= auc * (1 - auc)
