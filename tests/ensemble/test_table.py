@@ -3,7 +3,7 @@ import pytest
 
 from melanoma.ensemble.table import Row, Scoreboard, align_columns, score_row, table_as_text
 from melanoma.ensemble.variants import VariantBootstrap
-from melanoma.metrics import PatientBootstrap, auc
+from melanoma.metrics import PatientBootstrap, auc, calibrated_error
 from simulated_runs import simulate_runs
 
 
@@ -44,6 +44,15 @@ def test_ranks_have_no_calibration() -> None:
     row = row_of([0.1, 0.2, 0.3, 0.4], [0, 1, 0, 1], [0, 0, 1, 1], probabilities=False)
     assert row.brier_score is None
     assert row.calibration_error is None
+    assert row.calibrated_error is None
+    assert row.calibrated_error_high is None
+
+
+def test_probabilities_have_the_calibration_error_of_a_calibrated_model() -> None:
+    predictions = np.random.default_rng(0).random(400)
+    row = row_of(list(predictions), [0, 1] * 200, [0] * 200 + [1] * 200)
+    found = calibrated_error(predictions)
+    assert (row.calibrated_error, row.calibrated_error_high) == (found.mean, found.high)
 
 
 def test_the_in_sample_score_is_beside_and_marked() -> None:
@@ -74,6 +83,7 @@ def test_the_table_fits_a_terminal() -> None:
 def test_for_json_a_row_has_the_promised_keys() -> None:
     row = row_of([0.1, 0.2, 0.3, 0.4], [0, 1, 0, 1], [0, 0, 1, 1])
     promised = {"name", "method", "fold_aucs", "pooled_auc", "low", "high", "nested", "mean_auc"}
+    promised |= {"calibration_error", "calibrated_error", "calibrated_error_high"}
     assert promised <= row.as_dict().keys()
 
 

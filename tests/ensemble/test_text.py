@@ -1,7 +1,7 @@
 import numpy as np
 
 from melanoma.ensemble.blending import blend_runs, blend_submissions
-from melanoma.ensemble.text import blend_as_text, wrap
+from melanoma.ensemble.text import blend_as_text, calibration_as_text, wrap
 from simulated_runs import simulate_runs
 
 
@@ -38,6 +38,20 @@ def test_one_run_has_a_table_alone() -> None:
     assert "minus" not in text
     assert "Spearman" not in text
     assert "fold 4" in text
+
+
+def test_calibration_errors_are_beside_those_of_calibrated_models() -> None:
+    runs = simulate_runs([0.5, 1.0])
+    blended = blend_runs(runs, "weighted", n_draws=20)
+    text = calibration_as_text(blended.rows)
+    assert text.startswith("calibration error of a perfectly calibrated model with the same")
+    first, second, mean, ranks = blended.rows
+    for row in (first, second, mean):
+        found = f"{row.title} {row.calibrated_error:.4f} ({row.calibrated_error_high:.4f})"
+        assert found in text.replace("\n  ", " ")
+    assert ranks.title not in text
+    assert text in blend_as_text(blended, runs.names, [0, 1, 2, 3, 4])
+    assert calibration_as_text([ranks]) == ""
 
 
 def test_submissions_have_weights_and_correlations() -> None:

@@ -104,6 +104,13 @@ def test_bins_hold_all_values() -> None:
     assert sum(shares_of_bins(np.array([0.3, 0.3]), edges_of(np.array([0.3, 0.3])))) == 1
 
 
+def test_the_calibration_error_is_beside_that_of_a_calibrated_model(material: Material) -> None:
+    said, row = calibration(material).charts[0].description, material.row
+    assert f"The expected calibration error is {row.calibration_error:.4f}, the Brier" in said
+    assert f"would show a calibration error of {row.calibrated_error:.4f} on average, and" in said
+    assert f"of more than {row.calibrated_error_high:.4f} in 5 of 100 samples" in said
+
+
 def test_ranks_are_not_calibrated(both: Material, material: Material) -> None:
     assert calibration(material).charts
     assert calibration(both).charts or "no probabilities" in calibration(both).notes[0]

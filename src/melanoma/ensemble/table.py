@@ -12,6 +12,7 @@ from melanoma.metrics import (
     auc,
     average_precision,
     brier_score,
+    calibrated_error,
     calibration_error,
     rank_within,
     sensitivity_at_specificity,
@@ -50,6 +51,9 @@ class Row:
         sensitivity: At a specificity of at least 90 %.
         brier_score: None where the predictions are ranks, not probabilities.
         calibration_error: Likewise.
+        calibrated_error: What the calibration error of a perfectly calibrated model with the same
+            predictions would be, the mean over samples of targets; likewise.
+        calibrated_error_high: The 95th percentile over these samples; likewise.
         own_epoch_auc: Pooled, with each fold at the epoch that it has chosen by these rows, which
             flatters; None where no epoch is chosen. All other scores are corrected for it.
         is_flattered: Whether epochs were chosen by these rows, and no score is corrected for it.
@@ -68,6 +72,8 @@ class Row:
     sensitivity: float
     brier_score: float | None
     calibration_error: float | None
+    calibrated_error: float | None = None
+    calibrated_error_high: float | None = None
     own_epoch_auc: float | None = None
     is_flattered: bool = False
 
@@ -122,6 +128,7 @@ def score_row(
         rows = folds == fold
         return _in_range(corrected(lambda variant: auc(targets[rows], variant[rows]), predictions))
 
+    calibrated = calibrated_error(predictions[-1]) if probabilities else None
     return Row(
         name=name,
         method=method,
@@ -138,6 +145,8 @@ def score_row(
         calibration_error=score(calibration_error) if probabilities else None,
         own_epoch_auc=auc(targets, predictions[0]) if len(predictions) > 1 else None,
         is_flattered=is_flattered,
+        calibrated_error=None if calibrated is None else calibrated.mean,
+        calibrated_error_high=None if calibrated is None else calibrated.high,
     )
 
 

@@ -2,6 +2,7 @@
 
 import math
 import textwrap
+from collections.abc import Sequence
 
 from melanoma.ensemble.blending import Blended
 from melanoma.ensemble.repeats import VarianceParts
@@ -22,6 +23,7 @@ def blend_as_text(blended: Blended, names: list[str], folds: list[int]) -> str:
     several = len(names) > 1
     parts = [
         table_as_text(blended.rows, folds) if blended.rows else "",
+        calibration_as_text(blended.rows),
         _comparisons(blended, blended.chosen) if blended.chosen and len(blended.rows) > 1 else "",
         _without(blended, names) if several else "",
         _correlations(blended.correlations, names) if several else "",
@@ -29,6 +31,24 @@ def blend_as_text(blended: Blended, names: list[str], folds: list[int]) -> str:
         "\n".join(map(wrap, blended.notes)),
     ]
     return "\n\n".join(part for part in parts if part)
+
+
+def calibration_as_text(rows: Sequence[Row]) -> str:
+    """What the calibration errors of the table would be without any miscalibration.
+
+    Args:
+        rows: Of the table; empty text where none of them has probabilities.
+    """
+    known = "; ".join(
+        f"{row.title} {four_digits(row.calibrated_error)} ({four_digits(row.calibrated_error_high)})"
+        for row in rows
+        if row.calibrated_error is not None
+    )
+    said = (
+        "calibration error of a perfectly calibrated model with the same predictions, mean (95 % of "
+        "samples are below): "
+    )
+    return wrap(said + known) if known else ""
 
 
 def wrap(line: str) -> str:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from melanoma.ensemble.methods import Codes
+from melanoma.ensemble.table import Row, four_digits
 from melanoma.metrics.calibration import calibration_bins
 from melanoma.metrics.checks import Floats
 from melanoma.report.curves import Curve
@@ -106,8 +107,17 @@ def _chart(material: Material, bins: list[Bin]) -> Chart:
         "reliability",
         "Predicted and observed",
         f"Ten bins of equally many images. The expected calibration error is "
-        f"{row.calibration_error:.4f}, the Brier score {row.brier_score:.4f}; lower is better.",
+        f"{four_digits(row.calibration_error)}, the Brier score {four_digits(row.brier_score)}; lower "
+        f"is better. {_if_calibrated(row)}",
         figure([ideal, points], x, y, 420),
+    )
+
+
+def _if_calibrated(row: Row) -> str:
+    mean, high = map(four_digits, (row.calibrated_error, row.calibrated_error_high))
+    return (
+        "Shares of few melanomas scatter: a perfectly calibrated model with the same predictions would "
+        f"show a calibration error of {mean} on average, and of more than {high} in 5 of 100 samples."
     )
 
 

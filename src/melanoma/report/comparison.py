@@ -14,7 +14,7 @@ def scores_table(material: Material) -> Table:
     """The ensembler's table: a row per run and method."""
     rows = [_cells(row, row is material.row) for row in material.blended.rows]
     head = ["", "AUC", "95 % interval", "in-sample", "fold ranks", "fold mean"]
-    head += ["AP", "sens.", "Brier", "cal. err."]
+    head += ["AP", "sens.", "Brier", "cal. err.", "if calibrated"]
     return Table("What each is worth out of fold", head, rows)
 
 
@@ -40,7 +40,7 @@ def comparison(material: Material) -> Section:
 
 def _cells(row: Row, chosen: bool) -> list[str]:
     scores = [row.in_sample_auc, row.rank_auc, row.mean_auc, row.average_precision]
-    scores += [row.sensitivity, row.brier_score, row.calibration_error]
+    scores += [row.sensitivity, row.brier_score, row.calibration_error, row.calibrated_error]
     name = row.name + ", nested" * row.nested + " (reported here)" * chosen
     cells = [name, four_digits(row.pooled_auc), interval(row.low, row.high)]
     return [*cells, *map(four_digits, scores)]

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from melanoma.ensemble.review import is_leak
 from melanoma.ensemble.table import table_as_text
-from melanoma.ensemble.text import wrap
+from melanoma.ensemble.text import calibration_as_text, wrap
 from melanoma.report.findings import find
 from melanoma.report.folds import fold_table
 from melanoma.report.headline import tiles
@@ -27,6 +27,7 @@ def report_text(run_dir: Sequence[Path], data_dir: Path | None = None) -> str:
     parts = [headline_text(material), fold_table(material).as_text()]
     if len(material.runs) > 1:
         parts.append(table_as_text(material.blended.rows, material.folds))
+        parts.append(calibration_as_text(material.blended.rows))
     parts.append("\n".join(wrap(f"- {finding.text}") for finding in find(material, [], None)))
     return "\n\n".join(part for part in parts if part)
 
