@@ -5,7 +5,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from melanoma.ensemble.elsewhere import read_oof_table, read_submissions, read_test_patients
+from melanoma.ensemble.elsewhere import (
+    find_test_patients,
+    read_oof_table,
+    read_submissions,
+    read_test_patients,
+)
 from melanoma.errors import ConfigError, TableError
 
 Change = Callable[[pd.DataFrame], pd.DataFrame]
@@ -112,3 +117,18 @@ def test_without_a_test_table_the_context_is_refused(tmp_path: Path) -> None:
     for folder in (None, tmp_path):
         with pytest.raises(ConfigError, match=r"--context needs to know .* as --data-dir"):
             read_test_patients(pd.Series(["x"]), folder)
+
+
+def test_what_can_do_without_the_patients_of_test_images_has_none_where_nobody_says(
+    tmp_path: Path,
+) -> None:
+    names = pd.Series(["y", "x"])
+    assert find_test_patients(None, tmp_path) is None
+    assert find_test_patients(names, None) is None
+    assert find_test_patients(names, tmp_path) is None
+    write(tmp_path, pd.DataFrame({"image_name": ["x", "z"]}), "test.csv")
+    assert find_test_patients(names, tmp_path) is None
+    write(tmp_path, pd.DataFrame({"image_name": ["x", "y"], "patient_id": "A"}), "test.csv")
+    known = find_test_patients(names, tmp_path)
+    assert known is not None
+    assert known.tolist() == [0, 0]

@@ -33,6 +33,15 @@ def test_a_shift_is_a_warning_with_a_picture() -> None:
     assert review.lines()[0].startswith("warning: shift: run_1")
 
 
+def test_test_images_of_few_patients_are_no_shift() -> None:
+    runs = simulate_runs([0.0], n_test=300)
+    shifted = replace(runs, test=(np.sort(runs.test[0] ** 0.6),))
+    assert review_runs(shifted).warnings
+    review = review_runs(shifted, np.repeat(np.arange(6), 50))  # whose images resemble each other
+    assert review.warnings == []
+    assert review.as_dict()["shifts"][0]["p_value"] == review.shifts[0].p_value > 0.01
+
+
 def test_copies_are_warned_of_on_both_sides() -> None:
     runs = simulate_runs([0.0], n_test=300)
     twice = replace(

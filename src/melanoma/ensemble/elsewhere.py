@@ -134,6 +134,18 @@ def read_test_patients(
     return pd.factorize(patients, sort=True)[0].astype(np.int64)
 
 
+def find_test_patients(
+    test_names: "pd.Series[str] | None", data_dir: Path | None
+) -> npt.NDArray[np.int64] | None:
+    """As `read_test_patients`, for what can do without: None where no table says whose they are."""
+    if test_names is None:
+        return None
+    try:
+        return read_test_patients(test_names, data_dir)
+    except (ConfigError, TableError):
+        return None
+
+
 def _parse_folds(table: pd.DataFrame, path: Path) -> "pd.Series[int]":
     folds = pd.to_numeric(table[FOLD], errors="coerce")
     wrong = ~(folds >= 0) | (folds != folds.round())

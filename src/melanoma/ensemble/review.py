@@ -7,14 +7,14 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from melanoma.ensemble.checks import Shift, measure_shift, warn_of_columns
+from melanoma.ensemble.checks import Shift, correct_shifts, measure_shift, warn_of_columns
 from melanoma.ensemble.elsewhere import read_submissions
 from melanoma.ensemble.methods import Codes
 from melanoma.ensemble.picture import draw_shifts
 from melanoma.ensemble.predictions import Predictions
 from melanoma.errors import name_some
 from melanoma.metrics import spearman_matrix
-from melanoma.metrics.checks import Floats
+from melanoma.metrics.checks import Codes, Floats
 from melanoma.tables import IMAGE_NAME
 
 _LEAK = "leak"
@@ -59,11 +59,13 @@ def is_leak(warning: str) -> bool:
     return warning.startswith(_LEAK)
 
 
-def review_runs(predictions: Predictions) -> Review:
+def review_runs(predictions: Predictions, test_patients: Codes | None = None) -> Review:
     """Look at the predictions of runs: constant or equal ones, leaks, and shifts.
 
     Args:
         predictions: Of the runs.
+        test_patients: Whom the test images are of, shape (n_test,); where that is not known, each is
+            taken as a patient of its own, and a shift is called large more easily.
     """
     names = predictions.names
     review = Review(warn_of_columns(dict(zip(names, predictions.oof)), "out of fold"))
@@ -72,7 +74,8 @@ def review_runs(predictions: Predictions) -> Review:
         return review
     review.warnings += warn_of_columns(dict(zip(names, predictions.test)), "on test images")
     sides = list(zip(names, predictions.oof, predictions.test))
-    review.shifts = [measure_shift(*side) for side in sides]
+    owners = predictions.patients, test_patients
+    review.shifts = correct_shifts([measure_shift(*side, *owners) for side in sides])
     large = [(shift, *side[1:]) for shift, side in zip(review.shifts, sides) if shift.is_large]
     if large:
         review.warnings += [shift.as_text() for shift, *_ in large]

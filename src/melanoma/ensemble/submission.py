@@ -10,7 +10,12 @@ import pandas as pd
 from melanoma.ensemble.blending import Blended, MethodChoice, blend_runs, blend_submissions
 from melanoma.ensemble.checks import check_submission, warn_of_columns
 from melanoma.ensemble.description import describe
-from melanoma.ensemble.elsewhere import read_oof_table, read_submissions, read_test_patients
+from melanoma.ensemble.elsewhere import (
+    find_test_patients,
+    read_oof_table,
+    read_submissions,
+    read_test_patients,
+)
 from melanoma.ensemble.options import Options, check_options
 from melanoma.ensemble.outputs import (
     COMPARISONS_CSV,
@@ -154,10 +159,10 @@ def build_submission(
 def _blend_sources(options: Options, data_dir: Path | None) -> _Made:
     sources = _read_sources(options, data_dir)
     predictions = join_sources(sources)
-    test_patients = None
+    known = next((source.data_dir for source in sources if source.data_dir), data_dir)
+    test_patients = find_test_patients(predictions.test_names, known)
     if options.context and predictions.test_names is not None:
-        known = next((source.data_dir for source in sources if source.data_dir), data_dir)
-        test_patients = read_test_patients(predictions.test_names, known)
+        test_patients = read_test_patients(predictions.test_names, known)  # or what is wrong
     blended = blend_runs(
         predictions, options.method, options.weights or None, options.context, test_patients
     )
@@ -174,7 +179,7 @@ def _blend_sources(options: Options, data_dir: Path | None) -> _Made:
     files = [file for source in sources for file in source.files]
     return _Made(
         blended,
-        review_runs(predictions),
+        review_runs(predictions, test_patients),
         predictions.names,
         folds,
         files,

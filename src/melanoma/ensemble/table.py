@@ -223,6 +223,16 @@ def four_digits(value: float | None) -> str:
     return "-" if value is None else f"{value:.4f}"
 
 
+def p_as_text(p_value: float, number: int = 1, things: str = "") -> str:
+    """A p-value, and what it was corrected for.
+
+    >>> p_as_text(0.0041), p_as_text(0.0002, 5, "folds")
+    ('p = 0.004', 'p < 0.001 after correction for 5 folds')
+    """
+    said = "p < 0.001" if p_value < 0.001 else f"p = {p_value:.3f}"
+    return said + f" after correction for {number} {things}" * (number > 1)
+
+
 def _score_cells(row: Row) -> list[str]:
     scores = [row.in_sample_auc, row.rank_auc, row.mean_auc, row.average_precision]
     scores += [row.sensitivity, row.brier_score, row.calibration_error]

@@ -3,6 +3,7 @@
 import numpy as np
 
 from melanoma.ensemble.checks import Shift
+from melanoma.ensemble.table import p_as_text
 from melanoma.metrics.checks import Floats
 from melanoma.report.drawing import ENDS, colour, figure, label, log_odds, log_odds_axis
 from melanoma.report.parts import Chart, Section, Table
@@ -85,9 +86,10 @@ def _chart(material: Material, place: int, shift: Shift | None) -> Chart:
 
 def _distance_in_words(shift: Shift) -> str:
     size = "a shift" if shift.is_large else "no shift to speak of"
+    corrected = p_as_text(shift.p_value, shift.n_runs, "runs")
     return (
         f"Test and out-of-fold predictions differ by up to {100 * shift.distance:.1f} points "
-        f"(Kolmogorov-Smirnov): {size}."
+        f"(Kolmogorov-Smirnov, by patients: {corrected}): {size}."
     )
 
 

@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from melanoma.ensemble.blending import Blended, blend_runs
+from melanoma.ensemble.elsewhere import find_test_patients
 from melanoma.ensemble.epochs import EpochChoice
 from melanoma.ensemble.options import DEFAULT_OUT_DIR
 from melanoma.ensemble.predictions import Predictions
@@ -158,7 +159,7 @@ def read_material(run_dirs: Sequence[Path], data_dir: Path | None = None) -> Mat
         configs,
         predictions,
         blend_runs(predictions, "best" if len(runs) > 1 and len(finished) > 1 else "mean"),
-        review_runs(predictions),
+        review_runs(predictions, find_test_patients(predictions.test_names, first.data_dir)),
         _rows_of(first.train, predictions),
         first.data_dir,
         first.folds_csv,
