@@ -115,6 +115,7 @@ def test_small_parts_are_left_out() -> None:
     owners = np.where(targets & (parts == 2), 99, patients)
     assert [test.part for test in compare_parts(targets, scores, parts, owners)] == [0, 1]
     assert compare_parts(targets, scores, np.zeros(120), patients) == []
+    assert compare_parts(np.zeros(120), scores, parts, patients) == []
 
 
 def test_a_missing_part_is_refused() -> None:

@@ -1,14 +1,18 @@
 import json
+import re
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 
+from melanoma.ensemble.predictions import Predictions
 from melanoma.report.findings import find
 from melanoma.report.groups import Group
 from melanoma.report.parts import Finding
 from melanoma.report.reading import Material, read_material
+from simulated_runs import simulate_runs
 from whole_run import whole_run
 
 
@@ -33,13 +37,32 @@ def test_a_perfect_run_of_few_patients_says_how_sure_it_is(material: Material) -
     assert not found.is_warning
 
 
-def test_folds_that_differ_are_named(material: Material) -> None:
+def test_folds_that_are_calibrated_differently_are_a_warning(material: Material) -> None:
     material.review.warnings.clear()
-    row = with_row(material, low=0.7, high=0.9, pooled_auc=0.8, rank_auc=0.85, fold_aucs=[0.9, 0.6])
+    row = with_row(material, low=0.7, high=0.9, pooled_auc=0.8, rank_auc=0.85)
     found = find(row, [], None)
-    assert sections(found) == ["calibration", "runs", "learning"]
+    assert sections(found) == ["calibration", "runs"]
     assert found[0].is_warning
-    assert "Fold 1 (0.6000)" in found[2].text
+
+
+def with_runs(material: Material, runs: Predictions) -> Material:
+    blended = replace(material.blended, oof=runs.oof[0])
+    return with_row(replace(material, predictions=runs, blended=blended), low=0.9, high=0.99)
+
+
+def test_a_weak_fold_is_named_with_its_numbers(material: Material) -> None:
+    material.review.warnings.clear()
+    runs = simulate_runs([3.0])
+    assert find(with_runs(material, runs), [], None) == []
+    guessing = np.where(runs.folds == 3, simulate_runs([0.0]).oof, runs.oof)
+    (found,) = find(with_runs(material, replace(runs, oof=guessing)), [], None)
+    assert re.fullmatch(
+        r"Fold 3 scores 0\.[45]\d{3}, the other folds 0\.9\d{3}: with \d\d melanomas in it, this is "
+        r"more than chance \(p < 0\.001 after correction for 5 folds\)\. Look at its learning curve "
+        r"first: was it still learning\?",
+        found.text,
+    )
+    assert (found.section, found.is_warning) == ("learning", False)
 
 
 @pytest.mark.parametrize(
@@ -61,9 +84,14 @@ def test_when_the_best_epoch_came_says_what_to_try(
 def test_weak_groups_pairs_and_warnings_are_named(material: Material) -> None:
     material = with_row(material, low=0.95)
     material.review.warnings[:] = ["leak: 3 patients are in two folds"]
-    weak = Group("site", "oral", 90, 20, 30, 0.6, 0.5, 0.7)
+    weak = Group("site", "oral", 90, 20, 30, 0.6, 0.5, 0.7, 0.85, 0.0041)
+    other = Group("site", "torso", 90, 20, 30, 0.8, 0.7, 0.9, 0.85, 0.021)
     pairs = pd.DataFrame({"target_1": [1], "target_2": [0], "fold_1": [0], "fold_2": [1]})
-    found = find(material, [weak, Group("site", "torso", 9, 1, 3)], pairs)
+    found = find(material, [weak, other, Group("site", "scalp", 9, 1, 3)], pairs)
     assert sections(found) == ["folds", "duplicates", "groups", "duplicates"]
     assert [finding.is_warning for finding in found] == [True, True, False, False]
-    assert "site oral (0.6000)" in found[2].text
+    assert found[2].text == (
+        "The group site: oral scores 0.6000, the other groups of its kind 0.8500: with 20 melanomas in "
+        "it, this is more than chance (p = 0.004 after correction for 2 groups). Look at its "
+        "photographs, and whether more of them can be had."
+    )

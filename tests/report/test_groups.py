@@ -5,8 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from melanoma.metrics import auc
+from melanoma.report.alarms import FEWEST
 from melanoma.report.groups import (
-    FEWEST,
     IMAGE_SIZE,
     PATIENT_SIZE,
     Group,

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from melanoma.metrics.checks import Codes, Flags, Floats, as_codes, as_two_classes
+from melanoma.metrics.checks import Codes, Flags, Floats, as_codes, as_scored
 from melanoma.metrics.clusters import ClusteredAuc, clustered_auc
 from melanoma.metrics.significance import satterthwaite
 
@@ -68,7 +68,7 @@ def compare_parts(
     Bulletin 2:110-114, 1946 (degrees of freedom); Agresti & Coull, The American Statistician
     52:119-126, 1998 (added rows).
     """
-    positive, scores = as_two_classes(targets, predictions)
+    positive, scores = as_scored(targets, predictions)
     codes, names = as_codes(parts, scores, "parts"), np.unique(np.asarray(parts))
     owners = as_codes(patients, scores, "patients")
     known = {}

@@ -5,7 +5,8 @@ from collections.abc import Iterator, Sequence
 import pandas as pd
 
 from melanoma.ensemble.review import is_leak
-from melanoma.errors import name_some
+from melanoma.ensemble.table import p_as_text
+from melanoma.report.alarms import FOLD_LEVEL, GROUP_LEVEL, compare_folds
 from melanoma.report.costs import FoldCost, fold_costs
 from melanoma.report.groups import Group
 from melanoma.report.parts import Finding
@@ -28,8 +29,9 @@ def find(material: Material, groups: Sequence[Group], pairs: pd.DataFrame | None
         *(Finding(note, "folds", True) for note in material.missing.of("folds")),
         *(Finding(warning, _section_of(warning), True) for warning in material.review.warnings),
         *_of_folds(material),
+        *_of_weak_folds(material),
         *_of_epochs(material),
-        *_of_groups(material, groups),
+        *_of_groups(groups),
         *_of_pairs(pairs),
     ]
     return sorted(found, key=lambda finding: not finding.is_warning)
@@ -56,14 +58,21 @@ def _of_folds(material: Material) -> Iterator[Finding]:
             "calibration",
             True,
         )
-    weak = [(f, a) for f, a in zip(material.folds, row.fold_aucs) if a < row.low]
-    if weak:
-        named = name_some(f"{fold} ({area:.4f})" for fold, area in weak)
-        yield Finding(
-            f"Fold {named} lies below the interval of the whole. Look at its learning curve first: "
-            "was it still learning?",
-            "learning",
-        )
+
+
+def _of_weak_folds(material: Material) -> Iterator[Finding]:
+    given = material.predictions
+    tests = compare_folds(given.targets, material.scores, given.folds, given.patients)
+    for test in tests:
+        if test.p_value <= FOLD_LEVEL:
+            n_melanomas = int(given.targets[given.folds == test.part].sum())
+            yield Finding(
+                f"Fold {test.part} scores {test.auc:.4f}, the other folds {test.others:.4f}: with "
+                f"{n_melanomas} melanomas in it, this is more than chance "
+                f"({p_as_text(test.p_value, len(tests), 'folds')}). Look at its learning curve first: "
+                "was it still learning?",
+                "learning",
+            )
 
 
 def _of_epochs(material: Material) -> Iterator[Finding]:
@@ -90,16 +99,17 @@ def _is_early(cost: FoldCost) -> bool:
     return (cost.best_epoch or 0) <= (cost.n_epochs or 0) / 2 and (cost.n_epochs or 0) >= 4
 
 
-def _of_groups(material: Material, groups: Sequence[Group]) -> Iterator[Finding]:
-    pooled = material.row.pooled_auc
-    weak = [group for group in groups if group.high is not None and group.high < pooled]
-    if weak:
-        named = name_some(f"{group.factor} {group.value} ({group.auc:.4f})" for group in weak)
-        yield Finding(
-            f"Weaker than the whole, beyond noise: {named}. Look at their photographs, and whether "
-            "more of them can be had.",
-            "groups",
-        )
+def _of_groups(groups: Sequence[Group]) -> Iterator[Finding]:
+    n_tests = sum(group.p_value is not None for group in groups)
+    for group in groups:
+        if group.p_value is not None and group.p_value <= GROUP_LEVEL:
+            yield Finding(
+                f"The group {group.title} scores {group.auc:.4f}, the other groups of its kind "
+                f"{group.others:.4f}: with {group.melanomas} melanomas in it, this is more than chance "
+                f"({p_as_text(group.p_value, n_tests, 'groups')}). Look at its photographs, and "
+                "whether more of them can be had.",
+                "groups",
+            )
 
 
 def _of_pairs(pairs: pd.DataFrame | None) -> Iterator[Finding]:

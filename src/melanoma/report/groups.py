@@ -1,7 +1,7 @@
 """The AUC of groups of images: by sex, age, site, size of the photograph, number per patient."""
 
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -9,17 +9,17 @@ import numpy.typing as npt
 import pandas as pd
 
 from melanoma.ensemble.methods import Codes
+from melanoma.ensemble.table import four_digits
 from melanoma.folds.factors import SHORT_NAMES, factors_of
-from melanoma.metrics import PatientBootstrap, auc
+from melanoma.metrics import PartTest, PatientBootstrap, auc
 from melanoma.metrics.checks import Floats
+from melanoma.report.alarms import FEWEST, compare_groups
 from melanoma.report.drawing import Axis, colour, figure, label
 from melanoma.report.parts import Chart, Section, Table
 from melanoma.report.reading import Material
-from melanoma.report.words import interval
+from melanoma.report.words import interval, p_cell
 from melanoma.tables import AGE, SEX, SITE, patients_of
 
-# Of fewer melanomas, or others, an AUC would say more about these few than about the group.
-FEWEST = 5
 # Values beyond these are many and rare.
 _MOST_VALUES = 9
 _PATIENT_BANDS = [(1, 1), (2, 4), (5, 9), (10, 19), (20, 49), (50, 10**9)]
@@ -40,6 +40,10 @@ class Group:
         auc: None where the group is too small, or of one class.
         low: Lower end of its 95 % interval over patients.
         high: Its upper end.
+        others: The mean AUC of the other groups of its factor, each scored by itself; None where no
+            other is large enough.
+        p_value: How often a group that is no weaker than these looks as weak by chance, corrected for
+            the number of groups of all factors.
     """
 
     factor: str
@@ -50,6 +54,14 @@ class Group:
     auc: float | None = None
     low: float | None = None
     high: float | None = None
+    others: float | None = None
+    p_value: float | None = None
+
+    @property
+    def title(self) -> str:
+        """What they are grouped by, in a word, and what they have in common."""
+        factor = {IMAGE_SIZE: "pixels", PATIENT_SIZE: "per patient"}.get(self.factor, self.factor)
+        return f"{factor}: {self.value}"
 
     @property
     def why_not(self) -> str:
@@ -85,7 +97,7 @@ def factors_to_show(rows: pd.DataFrame, sizes: "pd.Series[str] | None") -> pd.Da
 def score_groups(
     factors: pd.DataFrame, targets: Codes, scores: Floats, patients: npt.NDArray[np.int64]
 ) -> list[Group]:
-    """Score the images of every value of every factor.
+    """Score the images of every value of every factor, and compare them with the factor's others.
 
     Args:
         factors: A row per image, values as text.
@@ -93,10 +105,12 @@ def score_groups(
         scores: Shape (n,), finite.
         patients: Shape (n,).
     """
-    return [
+    tests = compare_groups(factors, targets, scores, patients)
+    groups = [
         _score(factor, value, targets[inside], scores[inside], patients[inside])
         for factor, value, inside in _groups_of(factors)
     ]
+    return [_compared(group, tests.get((group.factor, group.value))) for group in groups]
 
 
 def groups_section(material: Material, groups: list[Group], missing: list[str]) -> Section:
@@ -112,8 +126,10 @@ def groups_section(material: Material, groups: list[Group], missing: list[str]) 
     return Section(
         "groups",
         "Where it works and where not",
-        "The AUC of parts of the images, with 95 % intervals over patients. Of many groups some look "
-        "bad by chance: an interval that reaches the dashed line, the AUC of all, shows nothing.",
+        "The AUC of parts of the images, with 95 % intervals over patients. Each group is compared "
+        "with the other groups of its kind, each scored by itself; p is corrected for the number of "
+        "groups, of which some look bad by chance. All groups may lie below the dashed line, the AUC "
+        "of all images: what a group has in common, such as an age, tells none of its images apart.",
         notes,
         charts,
         [_table(name, groups) for name in shown],
@@ -135,6 +151,10 @@ def _score(factor: str, value: str, targets: Codes, scores: Floats, patients: Co
         return Group(factor, value, *counts)
     ends = PatientBootstrap(targets, patients).interval(scores)
     return Group(factor, value, *counts, auc(targets, scores), ends.low, ends.high)
+
+
+def _compared(group: Group, test: PartTest | None) -> Group:
+    return group if test is None else replace(group, others=test.others, p_value=test.p_value)
 
 
 def _natural(value: str) -> tuple[bool, float, str]:
@@ -180,7 +200,7 @@ def _chart(material: Material, groups: list[Group]) -> Chart:
         "y": places,
         "error_x": bars,
         "marker": {"color": colour("accent"), "size": 9},
-        "customdata": [[label(_title(group)), group.n, group.melanomas] for group in known],
+        "customdata": [[label(group.title), group.n, group.melanomas] for group in known],
         "hovertemplate": "%{customdata[0]}: %{x:.4f}<br>%{customdata[1]:,} images, "
         "%{customdata[2]:,} melanomas<extra></extra>",
     }
@@ -202,7 +222,7 @@ def _chart(material: Material, groups: list[Group]) -> Chart:
 
 
 def _group_axis(known: list[Group], places: list[int]) -> Axis:
-    texts = [label(_title(group)) for group in known]
+    texts = [label(group.title) for group in known]
     marks = {"tickvals": places, "ticktext": texts, "ticks": ""}
     return {**marks, "range": [-0.7, len(known) - 0.3], "automargin": True, "zeroline": False}
 
@@ -220,11 +240,6 @@ def _pooled_line(area: float) -> dict[str, object]:
     }
 
 
-def _title(group: Group) -> str:
-    factor = {IMAGE_SIZE: "pixels", PATIENT_SIZE: "per patient"}.get(group.factor, group.factor)
-    return f"{factor}: {group.value}"
-
-
 def _table(factor: str, groups: list[Group]) -> Table:
     rows = []
     for group in groups:
@@ -232,10 +247,11 @@ def _table(factor: str, groups: list[Group]) -> Table:
             continue
         counts = [f"{number:,}" for number in (group.n, group.melanomas, group.patients)]
         if group.auc is None or group.low is None or group.high is None:
-            scores = ["-", group.why_not]
+            scores = ["-", group.why_not, "-", "-"]
         else:
             scores = [f"{group.auc:.4f}", interval(group.low, group.high)]
+            scores += [four_digits(group.others), p_cell(group.p_value)]
         rows.append([group.value, *counts, *scores])
     name = SHORT_NAMES.get(factor, factor)
-    head = [name, "images", "melanomas", "patients", "AUC", "95 % interval"]
+    head = [name, "images", "melanomas", "patients", "AUC", "95 % interval", "other groups", "p"]
     return Table(f"By {name}", head, rows)

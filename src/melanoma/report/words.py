@@ -19,6 +19,17 @@ def interval(low: float, high: float) -> str:
     return f"{low:.4f} to {high:.4f}"
 
 
+def p_cell(p_value: float | None) -> str:
+    """A p-value in a table.
+
+    >>> p_cell(0.0123), p_cell(0.0001), p_cell(None)
+    ('0.012', '< 0.001', '-')
+    """
+    if p_value is None:
+        return "-"
+    return "< 0.001" if p_value < 0.001 else f"{p_value:.3f}"
+
+
 def duration(seconds: float | None) -> str:
     """Seconds as one reads them.
 
