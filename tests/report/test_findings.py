@@ -46,7 +46,7 @@ def test_folds_that_are_calibrated_differently_are_a_warning(material: Material)
 
 
 def with_runs(material: Material, runs: Predictions) -> Material:
-    blended = replace(material.blended, oof=runs.oof[0])
+    blended = replace(material.blended, shown=runs.oof[0])
     return with_row(replace(material, predictions=runs, blended=blended), low=0.9, high=0.99)
 
 

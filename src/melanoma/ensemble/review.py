@@ -9,7 +9,6 @@ import pandas as pd
 
 from melanoma.ensemble.checks import Shift, correct_shifts, measure_shift, warn_of_columns
 from melanoma.ensemble.elsewhere import read_submissions
-from melanoma.ensemble.methods import Codes
 from melanoma.ensemble.picture import draw_shifts
 from melanoma.ensemble.predictions import Predictions
 from melanoma.errors import name_some
