@@ -105,7 +105,8 @@ def _count(members: Codes, factors: Sequence[Codes], strata: Codes) -> Numbers:
     ]
     has_class = values[0] > 0
     in_stratum = strata[:, None] == np.arange(N_STRATA)
-    return np.column_stack([sizes, *values, *positives, has_class, in_stratum]).astype(np.float64)
+    columns = [sizes[:, None], *values, *positives, has_class, in_stratum]
+    return np.concatenate(columns, axis=1, dtype=np.float64)
 
 
 def _count_values(members: Codes, codes: Codes, n_groups: int) -> Codes:
