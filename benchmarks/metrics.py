@@ -46,6 +46,12 @@ CLUSTERED = [
     (300, 16, 0.0176, 0.9, 0.5),
     (400, 1, 0.2, 0.85, 0.0),
     (2056, 16, 0.0176, 0.88, 0.25),
+    # Near 1, where many tables have an AUC of exactly 1.
+    (100, 1, 0.1, 0.99, 0.0),
+    (100, 1, 0.5, 0.99, 0.0),
+    (100, 5, 0.1, 0.99, 0.25),
+    (100, 5, 0.1, 0.999, 0.25),
+    (400, 1, 0.2, 0.99, 0.0),
 ]
 CHECKED = ["patients", "images", "share", "auc", "alike", "ours_%", "percentile_%", "delong_%"]
 CHECKED += ["claims_%", "delong_cl_%"]

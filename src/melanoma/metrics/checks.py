@@ -67,8 +67,9 @@ def as_codes(names: npt.ArrayLike, rows: npt.ArrayLike, what: str) -> Codes:
     given, shape = np.asarray(names), np.shape(rows)
     if given.shape != shape or given.ndim != 1:
         raise ValueError(f"{what} {given.shape} and rows {shape} must be 1-D alike")
-    # NaN does not equal itself, and pandas' NA answers neither yes nor no.
-    n_missing = sum(name is None or (name == name) is not True for name in given.tolist())
+    # NaN does not equal itself, and pandas' NA answers neither yes nor no. Whole numbers are all there.
+    to_check = [] if given.dtype.kind in "iu" else given.tolist()
+    n_missing = sum(name is None or (name == name) is not True for name in to_check)
     if n_missing:
         raise ValueError(f"{n_missing} of {given.size} {what} are missing")
     codes: Codes = np.unique(given, return_inverse=True)[1]
