@@ -125,7 +125,7 @@ format: $(READY)  ## Put the code in form
 	$(VENV)/bin/ruff check --fix .
 	$(VENV)/bin/ruff format .
 
-bench: $(READY)  ## Measure speed side by side; needs ../shared/data, takes about half an hour
+bench: $(READY)  ## Measure speed side by side; needs ../shared/data, takes about an hour
 	OMP_NUM_THREADS=1 $(PYTHON) benchmarks/prepare.py
 	$(PYTHON) benchmarks/epoch.py
 	$(PYTHON) benchmarks/prediction.py
@@ -134,6 +134,7 @@ bench: $(READY)  ## Measure speed side by side; needs ../shared/data, takes abou
 	$(PYTHON) benchmarks/memory.py
 	$(PYTHON) benchmarks/report.py
 	$(PYTHON) benchmarks/scaling.py --sizes '[33126,400000]'
+	OMP_NUM_THREADS=1 $(PYTHON) benchmarks/trust.py
 
 torture: $(READY)  ## Kill it, fill its disk, feed it rubbish; up to an hour and a half, see docs/reliability.md
 	$(PYTHON) torture/run.py

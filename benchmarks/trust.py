@@ -1,7 +1,7 @@
-"""Whether what is printed can be taken at its word: false alarms, and what is found.
+"""Whether what is printed can be taken at its word: scores, methods that are chosen, alarms.
 
-Runs are simulated at three sizes, with fixed seeds: the sample of make demo, ISIC 2018 with lesions as
-patients, and SIIM-ISIC 2020.
+Runs are simulated with fixed seeds, at the sizes of the sample of make demo, of ISIC 2018 with lesions
+as patients, and of thousands of images.
 """
 
 import sys
@@ -10,19 +10,30 @@ from typing import Literal
 
 from common import call
 from trust_alarms import print_alarms, print_power
+from trust_choice import print_choices
+from trust_epochs import print_flattery
 
 from melanoma.command_line import script
 
-Name = Literal["alarms", "power"]
-TABLES: dict[Name, Callable[[int, int], None]] = {"alarms": print_alarms, "power": print_power}
+Name = Literal["epochs", "choice", "alarms", "power"]
+# Each takes a number of simulations, and of processes side by side.
+TABLES: dict[Name, Callable[[int, int], None]] = {
+    "epochs": lambda n, _: print_flattery(n, n_draws=300),
+    "choice": lambda n, _: print_choices(max(2, n // 3), n_draws=100),
+    "alarms": print_alarms,
+    "power": print_power,
+}
 
 
 def measure(tables: list[Name] | None = None, n_reports: int = 300, n_processes: int = 2) -> None:
-    """Print tables: alarms (when nothing differs), power (when a fold or a site is weaker).
+    """Print tables.
+
+    They are epochs (how far a score is from the truth), choice (what --method best gains), alarms (how
+    many the report raises when nothing differs) and power (when a fold or a site is weaker).
 
     Args:
         tables: Some of them; all by default.
-        n_reports: Simulated reports of each row.
+        n_reports: Simulated runs or reports of each row; a third of them in choice.
         n_processes: Side by side.
     """
     for name in tables or list(TABLES):
