@@ -133,6 +133,7 @@ bench: $(READY)  ## Measure speed side by side; needs ../shared/data, takes abou
 	$(PYTHON) benchmarks/start.py
 	$(PYTHON) benchmarks/memory.py
 	$(PYTHON) benchmarks/report.py
+	OMP_NUM_THREADS=1 $(PYTHON) benchmarks/trust.py
 	$(PYTHON) benchmarks/scaling.py --sizes '[33126,400000]'
 	OMP_NUM_THREADS=1 $(PYTHON) benchmarks/trust.py
 

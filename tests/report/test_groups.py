@@ -23,8 +23,12 @@ def test_every_group_is_scored_as_it_is_or_says_why_not(seed: int, n_values: int
     scores, patients = random.random(n), random.integers(0, 20, n)
     groups = score_groups(pd.DataFrame({"sex": values}), targets, scores, patients)
     assert sum(group.n for group in groups) == n
+    scored = [group for group in groups if group.auc is not None]
     for group in groups:
         inside = values == group.value
+        assert (group.others is None) == (group.p_value is None)
+        if group.auc is None or len(scored) < 2:
+            assert group.p_value is None
         if group.auc is None:
             assert min(targets[inside].sum(), (1 - targets[inside]).sum()) < FEWEST
             assert group.why_not.startswith(("too small: ", "one class only"))

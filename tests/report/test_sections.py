@@ -7,12 +7,14 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from melanoma.ensemble.table import p_as_text
 from melanoma.files import write_json
 from melanoma.report.calibration import calibration
 from melanoma.report.comparison import comparison
 from melanoma.report.discrimination import discrimination
 from melanoma.report.distributions import distributions, edges_of, shares_of_bins
 from melanoma.report.folds import folds_section
+from melanoma.report.groups import Group, groups_section
 from melanoma.report.headline import tiles
 from melanoma.report.learning import learning
 from melanoma.report.provenance import provenance
@@ -90,6 +92,11 @@ def test_curves_have_a_line_per_fold_and_a_pooled_one(material: Material) -> Non
 def test_distributions_show_the_test_set_where_there_is_one(material: Material, run: Path) -> None:
     names = [trace["name"] for trace in distributions(material).charts[0].figure["data"]]
     assert names[-1] == "test"
+    (shift,) = material.review.shifts
+    said = (
+        f"points (Kolmogorov-Smirnov, by patients: {p_as_text(shift.p_value)}): no shift to speak"
+    )
+    assert said in distributions(material).charts[0].description
     for fold in (0, 1):
         (run / f"fold_{fold}/test.csv").unlink()
     section = distributions(read_material([run]))
@@ -102,6 +109,15 @@ def test_bins_hold_all_values() -> None:
     values = np.array([0.0, 1e-9, 0.5, 1.0])
     assert sum(shares_of_bins(values, edges_of(values))) == pytest.approx(1)
     assert sum(shares_of_bins(np.array([0.3, 0.3]), edges_of(np.array([0.3, 0.3])))) == 1
+
+
+def test_groups_are_beside_the_others_of_their_kind(material: Material) -> None:
+    group = Group("sex", "male", 20, 6, 5, 0.75, 0.5, 0.9, 0.8123, 0.0004)
+    small = Group("sex", "female", 20, 2, 5)
+    (table,) = groups_section(material, [small, group], []).tables
+    assert table.head[-2:] == ["other groups", "p"]
+    assert list(table.rows[0][-2:]) == ["-", "-"]
+    assert list(table.rows[1][-2:]) == ["0.8123", "< 0.001"]
 
 
 def test_the_calibration_error_is_beside_that_of_a_calibrated_model(material: Material) -> None:

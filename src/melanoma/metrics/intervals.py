@@ -37,10 +37,10 @@ def auc_interval(auc: float, error: float, freedom: int, level: float) -> Interv
     """The interval that is symmetrical on the scale of log-odds, which keeps it inside [0, 1].
 
     An AUC of 1 or 0 has no spread to estimate an error from. Its interval is Clopper and Pearson's
-    for n successes in n trials: put the patients of the rarer class into n pairs with patients of
-    the other class. Each pair is ranked rightly with a probability of AUC, and independently of
-    the other pairs; if all images are, then all pairs are, which happens with a probability of at
-    most AUC ** n. This holds whatever the distribution of the predictions.
+    for n successes in n trials: pair each of the n patients of the rarer class with another patient
+    of the other class. Each pair is ranked rightly with a probability of AUC, and independently of
+    the other pairs. If all images are ranked rightly, then all pairs are, which has a probability
+    of AUC ** n. This holds whatever the distribution of the predictions.
 
     Args:
         auc: The estimate, in [0, 1].
