@@ -45,6 +45,32 @@ def test_folds_that_are_calibrated_differently_are_a_warning(material: Material)
     assert found[0].is_warning
 
 
+def test_a_flattering_score_is_the_first_thing_said(material: Material) -> None:
+    material.review.warnings.clear()
+    flattered = find(with_row(material, is_flattered=True, low=0.95), [], None)
+    assert flattered[0].text.startswith(
+        "The scores are flattering: each fold predicts from the epoch"
+    )
+    assert flattered[0].is_warning
+
+
+@pytest.mark.parametrize("several_views", [True, False])
+def test_curves_that_flatter_are_told_where_views_hide_the_honest_epoch(
+    material: Material, several_views: bool
+) -> None:
+    material.review.warnings.clear()
+    oof = material.scores
+    shown = oof if several_views else oof / 2
+    blended = replace(material.blended, oof=oof, shown=shown)
+    chosen = with_row(replace(material, blended=blended), own_epoch_auc=0.91, low=0.95)
+    found = [finding.text for finding in find(chosen, [], None)]
+    assert found == (
+        ["Curves, groups and thresholds are of the predictions as they are, at each fold's own best "
+         "epoch: 0.9100, which flatters. The AUC above is corrected for it."]
+        if several_views else []
+    )  # fmt: skip
+
+
 def with_runs(material: Material, runs: Predictions) -> Material:
     blended = replace(material.blended, shown=runs.oof[0])
     return with_row(replace(material, predictions=runs, blended=blended), low=0.9, high=0.99)

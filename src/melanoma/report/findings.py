@@ -28,6 +28,7 @@ def find(material: Material, groups: Sequence[Group], pairs: pd.DataFrame | None
     found = [
         *(Finding(note, "folds", True) for note in material.missing.of("folds")),
         *(Finding(warning, _section_of(warning), True) for warning in material.review.warnings),
+        *_of_chosen_epochs(material),
         *_of_folds(material),
         *_of_weak_folds(material),
         *_of_epochs(material),
@@ -39,6 +40,26 @@ def find(material: Material, groups: Sequence[Group], pairs: pd.DataFrame | None
 
 def _section_of(warning: str) -> str:
     return "folds" if is_leak(warning) else "scores"
+
+
+def _of_chosen_epochs(material: Material) -> Iterator[Finding]:
+    row, oof = material.row, material.blended.oof
+    if row.is_flattered:
+        yield Finding(
+            "The scores are flattering: each fold predicts from the epoch that scores best on these "
+            "very images, and what the other folds would have chosen is not known. Train with "
+            "--predict-from last.",
+            "runs",
+            True,
+        )
+    # Of several views only the scores can be corrected, not the predictions.
+    elif row.own_epoch_auc not in (None, row.pooled_auc) and (material.scores == oof).all():
+        yield Finding(
+            "Curves, groups and thresholds are of the predictions as they are, at each fold's own best "
+            f"epoch: {row.own_epoch_auc:.4f}, which flatters. The AUC above is corrected for it.",
+            "runs",
+            True,
+        )
 
 
 def _of_folds(material: Material) -> Iterator[Finding]:
