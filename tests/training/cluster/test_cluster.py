@@ -165,7 +165,7 @@ def test_a_run_whose_node_was_killed_ends_as_one_made_here(
     assert verify_run(config.run_dir).is_fine
     compared = compare_runs(config.run_dir, here(competition, many_folds))
     assert compared.is_same, compared.as_text()
-    assert len(compared.files) == 3 * N_FOLDS
+    assert len(compared.files) == 4 * N_FOLDS
 
 
 def test_folds_that_travel_by_a_storage_come_home(
