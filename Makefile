@@ -1,6 +1,6 @@
 # Every target does its own set-up: `make demo` and `make test` are all a fresh clone needs.
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-tpu setup-s3 demo test times test-long test-kernel test-ray test-ray-full test-tpu tpu-python test-s3 test-report test-report-full test-docs docs reference check format bench torture torture-short clean
+.PHONY: help setup setup-tpu demo test times test-long test-kernel test-ray test-ray-full test-tpu tpu-python test-s3 test-report test-report-full test-docs docs reference check format bench torture torture-short clean
 
 VENV := .venv
 PYTHON := $(VENV)/bin/python
@@ -90,8 +90,6 @@ $(TPU_READY): requirements.txt requirements-dev.txt requirements-docs.txt requir
 
 test-s3: $(READY) $(S3)/.ready  ## Run the tests that read from an object store (S3, simulated)
 	PYTHONPATH=$(S3) $(PYTEST) tests/remote/test_s3.py
-
-setup-s3: $(S3)/.ready  ## Install the packages of test-s3 (once)
 
 $(S3)/.ready: constraints.txt
 	@mkdir -p $(S3)
