@@ -105,3 +105,10 @@ def test_the_checkpoint_that_predicts_stays(run: RunFolder) -> None:
     keep_within(run, 10 * KB)
     assert left(run) == {"last.ckpt", "oof.csv", "done.json"}
     assert verify_fold(folder).findings == []
+
+
+def test_a_fold_whose_done_json_is_damaged_is_left_alone(run: RunFolder) -> None:
+    run.fold(0).done_json.write_text("{")
+    before = left(run)
+    keep_within(run, 10 * KB)
+    assert left(run) == before

@@ -61,11 +61,13 @@ def _removable(run: RunFolder) -> Iterator[tuple[FoldFolder, Path]]:
         for number in run.finished_folds():
             folder = run.fold(number)
             path = folder.path / name
-            if path.exists() and path != folder.predicting_checkpoint:
+            if path.exists():
                 yield folder, path
 
 
 def _remove(folder: FoldFolder, path: Path) -> None:
+    if path == folder.predicting_checkpoint:
+        return
     done = folder.read_done()
     if path.name in done.get("files", {}):
         files = {name: sha256 for name, sha256 in done["files"].items() if name != path.name}
