@@ -34,7 +34,7 @@ def test_what_cannot_be_told_apart_is_not(aucs: list[float], data: st.DataObject
     assert (parts.seeds is None) == (counts.max() == 1)
     assert (parts.folds is None) == (len(counts) == 1)
     assert parts.repeatable >= 0
-    names = [name for name, _ in parts.rows()]
+    names = [name for name, *_ in parts.rows()]
     assert ("folds and seeds" in names) == (parts.seeds is None)
 
 
@@ -63,3 +63,9 @@ def test_a_recipe_is_all_but_the_seed_and_the_fold_column() -> None:
     assert (one.seed, one.column) == (1, "fold")
     assert (other.seed, other.column) == (2, "fold_1")
     assert repeat_of(config | {"model": {"dropout": 0.2}}, "f").recipe != one.recipe
+
+
+def test_scores_that_do_not_vary_have_no_shares() -> None:
+    parts = VarianceParts(["a", "b"], 0.0, None, 0.0)
+    assert parts.rows() == [("seeds", 0.0, 0.0), ("patients", 0.0, 0.0), ("one run", 0.0, 0.0)]
+    assert parts.advice() == "their scores do not vary."

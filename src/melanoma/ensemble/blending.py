@@ -13,9 +13,14 @@ from melanoma.ensemble.context import Context, fit_context
 from melanoma.ensemble.methods import METHODS, Blend, Method, MethodName
 from melanoma.ensemble.nested import nested_variants
 from melanoma.ensemble.predictions import Predictions
-from melanoma.ensemble.repeats import VarianceParts, split_variance
+from melanoma.ensemble.repeats import VarianceParts, split_variances
 from melanoma.ensemble.table import RUN, Row, Scoreboard
-from melanoma.ensemble.variants import VariantBootstrap, Variants, honest_where_known
+from melanoma.ensemble.variants import (
+    VariantBootstrap,
+    Variants,
+    averages_views,
+    honest_where_known,
+)
 from melanoma.errors import ConfigError, name_some
 from melanoma.metrics import PatientBootstrap, spearman_matrix
 from melanoma.metrics.checks import Floats
@@ -118,7 +123,7 @@ def blend_runs(
         notes,
     )
     blended.notes += _notes_on_epochs(predictions, taken.row)
-    blended.variances = _split_variances(predictions, board)
+    blended.variances = split_variances(predictions.names, predictions.repeats, board)
     if context:
         _try_context(blended, taken, board, patients, test_patients)
     blended.comparisons = compare_all(board.predictions, targets, bootstrap)
@@ -203,28 +208,11 @@ def _take(
     return taken, notes + caution(taken.row, runs, board.predictions, board.bootstrap)
 
 
-def _split_variances(predictions: Predictions, board: Scoreboard) -> list[VarianceParts]:
-    by_recipe: dict[str, list[int]] = {}
-    for place, repeat in enumerate(predictions.repeats):
-        if repeat is not None:
-            by_recipe.setdefault(repeat.recipe, []).append(place)
-    parts = []
-    for places in by_recipe.values():
-        names = [predictions.names[place] for place in places]
-        repeats = [r for r in (predictions.repeats[place] for place in places) if r is not None]
-        if len({(repeat.seed, repeat.column) for repeat in repeats}) > 1:
-            aucs = [board.rows[place].pooled_auc for place in places]
-            over_patients = [board.bootstrap.variance(board.predictions[name]) for name in names]
-            parts.append(split_variance(names, aucs, repeats, over_patients))
-    return parts
-
-
 def _notes_on_epochs(predictions: Predictions, row: Row) -> list[str]:
     """How the choice of epochs has been dealt with; nothing where no run chooses any."""
     notes = []
     if row.own_epoch_auc is not None:
-        predicted, own, _ = predictions.variants
-        several_views = bool((predicted != own).any())
+        several_views = averages_views(predictions.variants)
         estimated = " The optimism is that of one view, as an estimate for several." * several_views
         notes.append(
             "epochs: each fold is scored at the epoch that the other folds choose. With each fold at "

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from melanoma.ensemble.table import Scoreboard
 from melanoma.run_folder import binding_settings
 from melanoma.tables import FOLD
 
@@ -59,15 +60,18 @@ class VarianceParts:
         room = (self.repeatable + self.patients) / 2 - self.patients
         return math.ceil(round(self.repeatable / room, 9)) if room > 0 else None
 
-    def rows(self) -> list[tuple[str, float]]:
-        """Each part by name, as a standard deviation of the AUC."""
+    def rows(self) -> list[tuple[str, float, float]]:
+        """Each part by name: the standard deviation of the AUC, and the share of the variance."""
         together = "folds and seeds" if self.seeds is None else "folds"
         parts = [("seeds", self.seeds), (together, self.folds), ("patients", self.patients)]
-        known = [(name, math.sqrt(part)) for name, part in parts if part is not None]
-        return [*known, ("one run", math.sqrt(self.repeatable + self.patients))]
+        whole = self.repeatable + self.patients
+        known = [(name, part) for name, part in [*parts, ("one run", whole)] if part is not None]
+        return [(name, math.sqrt(part), part / whole if whole else 0.0) for name, part in known]
 
     def advice(self) -> str:
         """How many repeats help, in a sentence."""
+        if not self.repeatable + self.patients:
+            return "their scores do not vary."
         if self.repeats_to_halve is None:
             return "patients alone make more than half of the variance: no number of repeats halves it."
         return f"the mean of {self.repeats_to_halve} repeats has half the variance of one run."
@@ -87,6 +91,33 @@ def repeat_of(config: Mapping[str, Any], folds_file: str) -> Repeat:
     settings = binding_settings(dict(config))
     seed, column = settings.pop(_SEED, 0), settings.pop(_COLUMN, None) or FOLD
     return Repeat(repr(sorted(settings.items())), int(seed), str(column), folds_file)
+
+
+def split_variances(
+    names: Sequence[str], repeats: Sequence[Repeat | None], board: Scoreboard
+) -> list[VarianceParts]:
+    """Split the variance of each recipe that several runs repeat.
+
+    Args:
+        names: Of the runs.
+        repeats: Of each run; None for one that is not known to repeat any.
+        board: The scores of the runs, by their names.
+    """
+    by_recipe: dict[str, dict[str, Repeat]] = {}
+    for name, repeat in zip(names, repeats):
+        if repeat is not None:
+            by_recipe.setdefault(repeat.recipe, {})[name] = repeat
+    aucs = {row.name: row.pooled_auc for row in board.rows}
+    return [
+        split_variance(
+            list(runs),
+            [aucs[name] for name in runs],
+            list(runs.values()),
+            [board.bootstrap.variance(board.predictions[name]) for name in runs],
+        )
+        for runs in by_recipe.values()
+        if len({(repeat.seed, repeat.column) for repeat in runs.values()}) > 1
+    ]
 
 
 def split_variance(

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from melanoma.ensemble.methods import Codes
-from melanoma.ensemble.variants import VariantBootstrap, Variants, corrected
+from melanoma.ensemble.variants import VariantBootstrap, Variants, corrected_share
 from melanoma.metrics import (
     auc,
     average_precision,
@@ -122,11 +122,11 @@ def score_row(
     interval = bootstrap.interval(predictions)
 
     def score(function: Callable[[Codes, Floats], float]) -> float:
-        return _in_range(corrected(lambda variant: function(targets, variant), predictions))
+        return corrected_share(lambda variant: function(targets, variant), predictions)
 
     def auc_of(fold: int) -> float:
         rows = folds == fold
-        return _in_range(corrected(lambda variant: auc(targets[rows], variant[rows]), predictions))
+        return corrected_share(lambda variant: auc(targets[rows], variant[rows]), predictions)
 
     calibrated = calibrated_error(predictions[-1]) if probabilities else None
     return Row(
@@ -148,11 +148,6 @@ def score_row(
         calibrated_error=None if calibrated is None else calibrated.mean,
         calibrated_error_high=None if calibrated is None else calibrated.high,
     )
-
-
-def _in_range(score: float) -> float:
-    """A corrected score, which may have left [0, 1]."""
-    return min(1.0, max(0.0, score))
 
 
 @dataclass

@@ -95,10 +95,8 @@ def _correlations(matrix: Floats, names: list[str]) -> str:
 
 
 def _variance(parts: VarianceParts) -> str:
-    rows = parts.rows()
-    whole = rows[-1][1] ** 2
     lines = [["variance of the AUC", "standard deviation", "share"]]
-    lines += [[name, f"{error:.4f}", f"{error**2 / whole:.0%}"] for name, error in rows]
+    lines += [[name, f"{error:.4f}", f"{share:.0%}"] for name, error, share in parts.rows()]
     runs = f"{len(parts.runs)} repeats of one recipe ({', '.join(map(short_name, parts.runs))})"
     return f"{align_columns(lines)}\n{wrap(f'{runs}: {parts.advice()}')}"
 

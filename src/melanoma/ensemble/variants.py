@@ -36,6 +36,16 @@ def corrected(score: Callable[[Floats], _Score], variants: Variants) -> _Score:
     return predicted - own + honest
 
 
+def corrected_share(score: Callable[[Floats], float], variants: Variants) -> float:
+    """As `corrected`, for a score in [0, 1], which a correction must not leave."""
+    return min(1.0, max(0.0, corrected(score, variants)))
+
+
+def averages_views(variants: Variants) -> bool:
+    """Whether several views were predicted, so that the epochs' one view is not what was predicted."""
+    return len(variants) == 3 and bool((variants[0] != variants[1]).any())
+
+
 def honest_where_known(variants: Variants) -> Floats:
     """The predictions to look at: at the honest epochs, unless several views were predicted.
 
@@ -45,8 +55,7 @@ def honest_where_known(variants: Variants) -> Floats:
     Returns:
         Shape (n_rows,).
     """
-    several_views = len(variants) == 3 and (variants[0] != variants[1]).any()
-    shown: Floats = variants[0] if several_views else variants[-1]
+    shown: Floats = variants[0] if averages_views(variants) else variants[-1]
     return shown
 
 
@@ -62,7 +71,7 @@ class VariantBootstrap:
 
     def auc(self, variants: Variants) -> float:
         """The corrected AUC, in [0, 1]."""
-        return min(1.0, max(0.0, corrected(self.bootstrap.auc, variants)))
+        return corrected_share(self.bootstrap.auc, variants)
 
     def interval(self, variants: Variants) -> Interval:
         """The 95 % confidence interval of the corrected AUC."""

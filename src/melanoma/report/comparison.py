@@ -62,9 +62,7 @@ def _weights(material: Material) -> Table:
 
 
 def _variance(parts: VarianceParts) -> Table:
-    parts_by_name = parts.rows()
-    whole = parts_by_name[-1][1] ** 2
-    rows = [[name, f"{error:.4f}", percent(error**2 / whole)] for name, error in parts_by_name]
+    rows = [[name, f"{error:.4f}", percent(share)] for name, error, share in parts.rows()]
     caption = f"Variance of the AUC of {', '.join(parts.runs)}: {parts.advice()}"
     return Table(caption, ["variance of the AUC", "standard deviation", "share"], rows)
 
