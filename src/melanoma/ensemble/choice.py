@@ -55,8 +55,7 @@ def choose_method(
     ranked = {row.name: _rank(predictions[row.name], folds) for row in rows}
     names = [row.name for row in rows]
     numbers = np.unique(folds)
-    scores = [bootstrap.auc(ranked[name]) for name in names]
-    chosen = int(np.argmax(scores))  # the first of equal ones
+    chosen = int(np.argmax([row.rank_auc for row in rows]))  # the first of equal ones
     without = [
         int(np.argmax([_auc(targets, ranked[name], folds != fold) for name in names]))
         for fold in numbers

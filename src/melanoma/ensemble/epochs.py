@@ -2,17 +2,17 @@
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
 from melanoma.ensemble.alignment import positions_of
 from melanoma.epoch_predictions import EpochPredictions, read_epoch_predictions
 from melanoma.errors import RunError
 from melanoma.metrics import auc
-from melanoma.metrics.checks import Floats
 from melanoma.run_folder import BEST, PREDICT_FROM, FoldFolder, RunFolder
 from melanoma.tables import FOLD, IMAGE_NAME, TARGET, read_table
 
@@ -98,60 +98,39 @@ def add_epochs(
     Raises:
         RunError: If `epochs.npz` cannot be read, or is of other images than `oof.csv`.
     """
-    numbers = sorted(int(number) for number in oof[FOLD].unique())
-    folders = [run.fold(number) for number in numbers]
-    if not chooses_epoch(config) or not all(folder.epochs_npz.is_file() for folder in folders):
+    by_fold = {run.fold(int(fold)): oof[oof[FOLD] == fold] for fold in np.unique(oof[FOLD])}
+    if not chooses_epoch(config) or not all(folder.epochs_npz.is_file() for folder in by_fold):
         return oof, {}
-    parts = {folder.number: _read(folder, oof[oof[FOLD] == folder.number]) for folder in folders}
-    curves = {number: part.curve() for number, part in parts.items()}
+    kept = {folder.number: _read(folder, rows) for folder, rows in by_fold.items()}
+    curves = {
+        folder.number: _curve(kept[folder.number], rows[TARGET].to_numpy())
+        for folder, rows in by_fold.items()
+    }
     is_best = config[PREDICT_FROM] == BEST
-    wait = 0 if is_best else int(config["early_stopping_patience"])
-    honest = honest_validations(curves, wait)
-    if len(honest) < len(numbers):
+    honest = honest_validations(curves, 0 if is_best else int(config["early_stopping_patience"]))
+    if len(honest) < len(by_fold):
         return oof, {}
     epochs, columns = {}, []
-    for number, part in parts.items():
-        curve = curves[number]
+    for folder, rows in by_fold.items():
+        number, curve = folder.number, curves[folder.number]
         known = [key for key, value in curve.items() if not np.isnan(value)]
         own = max(known, key=lambda key: curve[key]) if is_best else known[-1]
         epochs[number] = EpochChoice(own[0] + 1, honest[number][0] + 1)
-        columns.append(part.columns(own, honest[number]))
+        places = [list(curve).index(key) for key in (own, honest[number])]
+        predictions = kept[number].prediction[places].astype(np.float64)
+        columns.append(pd.DataFrame(predictions.T, rows.index, [OWN_EPOCH, HONEST_EPOCH]))
     return oof.join(pd.concat(columns)), epochs
 
 
-@dataclass(frozen=True)
-class _Part:
-    """The epochs of one fold, and its rows."""
-
-    kept: EpochPredictions
-    rows: pd.DataFrame
-
-    def validations(self) -> list[Validation]:
-        """Each validation, in order."""
-        epochs = self.kept.epoch.tolist()
-        return [(epoch, epochs[:place].count(epoch)) for place, epoch in enumerate(epochs)]
-
-    def curve(self) -> dict[Validation, float]:
-        """The AUC after each validation; nan where it does not exist."""
-        targets = self.rows[TARGET].to_numpy()
-        aucs = [
-            np.nan if np.isnan(row).any() else auc(targets, row) for row in self.kept.prediction
-        ]
-        return dict(zip(self.validations(), aucs))
-
-    def columns(self, own: Validation, honest: Validation) -> pd.DataFrame:
-        """What is predicted at two validations."""
-        place = {key: number for number, key in enumerate(self.validations())}
-        both = {OWN_EPOCH: own, HONEST_EPOCH: honest}
-        values = {name: self._at(place[key]) for name, key in both.items()}
-        return pd.DataFrame(values, index=self.rows.index)
-
-    def _at(self, place: int) -> Floats:
-        predictions: Floats = self.kept.prediction[place].astype(np.float64)
-        return predictions
+def _curve(kept: EpochPredictions, targets: npt.NDArray[np.int64]) -> dict[Validation, float]:
+    """The AUC after each validation, in order; nan where it does not exist."""
+    epochs = kept.epoch.tolist()
+    validations = [(epoch, epochs[:place].count(epoch)) for place, epoch in enumerate(epochs)]
+    aucs = [np.nan if np.isnan(row).any() else auc(targets, row) for row in kept.prediction]
+    return dict(zip(validations, aucs))
 
 
-def _read(folder: FoldFolder, rows: pd.DataFrame) -> _Part:
+def _read(folder: FoldFolder, rows: pd.DataFrame) -> EpochPredictions:
     """Read the epochs of a fold and put their predictions into the order of its rows."""
     kept = read_epoch_predictions(folder.epochs_npz)
     table = read_table(folder.oof_csv, [IMAGE_NAME])
@@ -161,4 +140,4 @@ def _read(folder: FoldFolder, rows: pd.DataFrame) -> _Part:
             f"{folder.oof_csv.name} has {len(table)}. Train that fold again with --overwrite."
         )
     order = positions_of(rows[IMAGE_NAME], table, folder.oof_csv, "this fold", "")
-    return _Part(EpochPredictions(kept.epoch, kept.step, kept.prediction[:, order]), rows)
+    return replace(kept, prediction=kept.prediction[:, order])

@@ -160,9 +160,12 @@ def _blend_sources(options: Options, data_dir: Path | None) -> _Made:
     sources = _read_sources(options, data_dir)
     predictions = join_sources(sources)
     known = next((source.data_dir for source in sources if source.data_dir), data_dir)
-    test_patients = find_test_patients(predictions.test_names, known)
-    if options.context and predictions.test_names is not None:
-        test_patients = read_test_patients(predictions.test_names, known)  # or what is wrong
+    test_names = predictions.test_names
+    test_patients = (
+        read_test_patients(test_names, known)
+        if options.context and test_names is not None
+        else find_test_patients(test_names, known)
+    )
     blended = blend_runs(
         predictions, options.method, options.weights or None, options.context, test_patients
     )

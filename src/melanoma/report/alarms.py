@@ -50,12 +50,11 @@ def compare_groups(
         By factor and value, without groups that are too small; p-values are corrected for the number
         of groups of all factors.
     """
-    arrays = targets, scores
     tests = {}
     for factor in factors.columns:
         # Numbers are compared much faster than names.
         codes, values = pd.factorize(factors[factor], sort=True)
-        for test in compare_parts(*arrays, codes, patients, FEWEST):
+        for test in compare_parts(targets, scores, codes, patients, FEWEST):
             tests[str(factor), str(values[test.part])] = test
     return dict(zip(tests, _correct(list(tests.values()))))
 

@@ -139,13 +139,13 @@ def _predict(
             f"no epoch had a validation AUC, so there is no best checkpoint in {folder.path}. "
             "Train for at least one whole epoch (--trainer.max_epochs)."
         )
-    best = torch.load(folder.best_checkpoint, weights_only=True)
-    is_last = config.predict_from == LAST
-    kept = torch.load(folder.last_checkpoint, weights_only=True) if is_last else best
+    checkpoint = torch.load(folder.checkpoint_of(config.predict_from), weights_only=True)
     # Loaded here and not by the trainer: the averaging of weights would put the raw ones back.
-    module.load_state_dict(kept["state_dict"])
+    module.load_state_dict(checkpoint["state_dict"])
     trainer.predict(module, dataloaders=data.val_dataloader(), return_predictions=False)
-    return _Epochs(int(kept["epoch"]) + 1, int(best["epoch"]) + 1)
+    # Mapped, so that no tensor is read for the sake of a number.
+    best = torch.load(folder.best_checkpoint, weights_only=True, mmap=True)
+    return _Epochs(int(checkpoint["epoch"]) + 1, int(best["epoch"]) + 1)
 
 
 def _finish(
