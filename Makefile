@@ -133,7 +133,6 @@ bench: $(READY)  ## Measure speed side by side; needs ../shared/data, takes abou
 	$(PYTHON) benchmarks/report.py
 	OMP_NUM_THREADS=1 $(PYTHON) benchmarks/trust.py
 	$(PYTHON) benchmarks/scaling.py --sizes '[33126,400000]'
-	OMP_NUM_THREADS=1 $(PYTHON) benchmarks/trust.py
 
 torture: $(READY)  ## Kill it, fill its disk, feed it rubbish; up to an hour and a half, see docs/reliability.md
 	$(PYTHON) torture/run.py

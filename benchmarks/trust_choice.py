@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import common  # noqa: F401 - the path to src
 import numpy as np
 import numpy.typing as npt
+from scipy.special import expit
 
 from melanoma.ensemble.choice import choose_method
 from melanoma.ensemble.methods import METHODS
@@ -128,12 +129,7 @@ def _simulate(scenario: Scenario, random: np.random.Generator) -> Simulated:
         noise, noise_test = (OF_RUN * random.normal(size=size) for size in (n, N_TEST))
         own = OF_NETWORK * random.normal(size=n)
         own_test = OF_NETWORK * random.normal(size=(N_FOLDS, N_TEST))
-        oof.append(_sigmoid(quality * targets + shared + noise + own + levels[folds]))
+        oof.append(expit(quality * targets + shared + noise + own + levels[folds]))
         seen = quality * test_targets + shared_test + noise_test
-        test.append(_sigmoid(seen + own_test + levels[:, None]))
+        test.append(expit(seen + own_test + levels[:, None]))
     return Simulated(targets, folds, np.array(oof), test_targets, test)
-
-
-def _sigmoid(logits: Floats) -> Floats:
-    probabilities: Floats = 1 / (1 + np.exp(-logits))
-    return probabilities

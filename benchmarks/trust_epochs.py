@@ -5,7 +5,7 @@ from itertools import product
 import common  # noqa: F401 - the path to src
 import numpy as np
 import numpy.typing as npt
-from scipy.special import ndtr
+from scipy.special import expit, ndtr
 
 from melanoma.ensemble.epochs import honest_validations
 from melanoma.ensemble.variants import VariantBootstrap
@@ -105,7 +105,7 @@ class _SimulatedRun:
 
     def _at(self, epochs: list[int]) -> Floats:
         logits = self.logits[np.array(epochs)[self.folds], np.arange(len(self.folds))]
-        probabilities: Floats = 1 / (1 + np.exp(-logits))
+        probabilities: Floats = expit(logits)
         return probabilities
 
     def _truth(self, epochs: list[int]) -> float:

@@ -6,6 +6,7 @@ from statistics import NormalDist
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
+from scipy.special import expit
 
 from melanoma.ensemble.predictions import Predictions
 from melanoma.report.groups import factors_to_show
@@ -180,9 +181,9 @@ class Competition:
         return Predictions(
             ["run"],
             self.rows[[IMAGE_NAME, PATIENT_ID, TARGET]].assign(fold=folds),
-            _sigmoid(oof),
+            expit(oof - 3),
             pd.Series([f"T{row}" for row in range(test.shape[1])]),
-            (_sigmoid(test),),
+            (expit(test - 3),),
         )
 
 
@@ -190,8 +191,3 @@ def _normal_quantiles(areas: float | Floats) -> Floats:
     values, places = np.unique(np.asarray(areas), return_inverse=True)
     quantiles: Floats = np.array([NormalDist().inv_cdf(value) for value in values])[places]
     return quantiles
-
-
-def _sigmoid(logits: Floats) -> Floats:
-    probabilities: Floats = 1 / (1 + np.exp(3 - logits))
-    return probabilities
