@@ -155,6 +155,16 @@ def test_the_whole_project_fits_and_its_lines_are_short() -> None:
     compile(script.text, "script.py", "exec")
 
 
+def test_every_file_of_the_package_travels() -> None:
+    root = project_root()
+    files = (path for path in (root / "src" / "melanoma").rglob("*") if path.is_file())
+    of_the_package = {
+        path.relative_to(root).as_posix() for path in files if "__pycache__" not in path.parts
+    }
+    assert of_the_package <= source_files(root).keys()
+    assert any(name.endswith(".html") for name in of_the_package)
+
+
 def test_the_same_in_another_folder_at_another_time_is_the_same(tmp_path: Path) -> None:
     texts = []
     for name, moment in (("a", 1e9), ("b", 1.5e9)):

@@ -1,3 +1,4 @@
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -33,6 +34,12 @@ def test_a_job_is_filled_from_few_settings() -> None:
         commit="abc",
     )
     assert parse_job(job.as_json()) == job
+
+
+def test_all_finished_folds_predict_and_one_fold_is_trained_by_default() -> None:
+    predicting = JobSettings(mode="predict", runs=("me/trained",))
+    assert (fill_job(settings()).folds, fill_job(predicting).folds) == ("0", "all")
+    assert fill_job(replace(predicting, fold="1,2")).folds == "1,2"
 
 
 def test_option_names_may_have_hyphens() -> None:

@@ -53,12 +53,13 @@ class Script:
 
 
 def source_files(root: Path) -> dict[str, bytes]:
-    """The project's code that travels, by its path in the bundle.
+    """The project's code that travels, with the templates of its report, by its path in the bundle.
 
     Raises:
         ConfigError: If it is not there.
     """
-    paths = [*(root / "src" / "melanoma").rglob("*.py")]
+    package = root / "src" / "melanoma"
+    paths = [*package.rglob("*.py"), *package.glob("*/templates/*")]
     paths += [root / "scripts" / f"{name}.py" for name in SCRIPTS]
     missing = [path for path in paths if not path.is_file()]
     if missing or len(paths) == len(SCRIPTS):

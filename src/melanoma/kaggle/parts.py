@@ -105,7 +105,7 @@ def notes_on(options: KernelOptions, parts: Parts) -> tuple[str, ...]:
 
 
 def _resolve(options: KernelOptions, config: str) -> Recipe:
-    recipe = resolve_recipe(config, options.overrides, options.fold)
+    recipe = resolve_recipe(config, options.overrides, options.folds)
     external = recipe.external_csv
     if external and not external.is_relative_to(_ON_KAGGLE):
         raise ConfigError(
@@ -136,13 +136,13 @@ def _folds(options: KernelOptions, recipe: Recipe, path: Path | None) -> list[in
     if path is not None:
         column = read_fold_column(path, recipe.fold_column)
         known = sorted({int(fold) for fold in column if fold >= 0})
-    if options.fold == "all":
+    if options.folds == "all":
         return known
-    asked = list(dict.fromkeys(int(number) for number in options.fold.split(",")))
+    asked = list(dict.fromkeys(int(number) for number in options.folds.split(",")))
     if missing := [fold for fold in asked if fold not in known]:
         whose = path or "the folds that the kernel makes by default"
         raise ConfigError(
-            f"--fold {options.fold}: there is no fold {', '.join(map(str, missing))} in {whose}, but "
+            f"--fold {options.folds}: there is no fold {', '.join(map(str, missing))} in {whose}, but "
             f"{', '.join(map(str, known))}."
         )
     return asked

@@ -45,7 +45,8 @@ class JobSettings:
         config: the recipe, such as configs/baseline.yaml; with train only
         overrides: further options for scripts/train_folds.py, each written --name=value; with train
             only
-        fold: which folds, as for scripts/train_folds.py: 0, or 0,2, or all
+        fold: which folds, as for scripts/train_folds.py: 0, or 0,2, or all; by default 0 to train, and
+            all to predict with
         run: name of the run, written to runs/<run>; by default the recipe's name, predicted or blend
         accelerator: t4x2 (two GPUs), tpu (eight TPU cores) or cpu
         time_budget: after which the kernel has to have ended, such as 8h30m; by default half an hour
@@ -63,7 +64,7 @@ class JobSettings:
     mode: Mode = "train"
     config: str | None = None
     overrides: tuple[str, ...] = ()
-    fold: str = "0"
+    fold: str | None = None
     run: str | None = None
     accelerator: str = "t4x2"
     time_budget: str | None = None
@@ -75,6 +76,13 @@ class JobSettings:
     resume: bool = False
     method: str = "mean"
     weights: tuple[str, ...] = ()
+
+    @property
+    def folds(self) -> str:
+        """The folds that are meant, also where the user has named none."""
+        if self.fold is not None:
+            return self.fold
+        return "all" if self.mode == "predict" else "0"
 
 
 def fill_job(
@@ -103,7 +111,7 @@ def fill_job(
         run=run_name(settings),
         config=f"configs/{PurePath(config).name}" if config else "",
         overrides=tuple(with_underscores(settings.overrides)),
-        folds=settings.fold,
+        folds=settings.folds,
         folds_csv=folds_csv,
         accelerator=settings.accelerator,
         time_budget_s=_time_budget_s(settings),
@@ -134,7 +142,7 @@ def check_settings(settings: JobSettings) -> None:
     _check_choice("--accelerator", settings.accelerator, list(ACCELERATORS))
     _check_mode(settings)
     _check_overrides(settings.overrides)
-    _check_form("--fold", settings.fold, _FOLDS, "a number (0), several (0,2), or all")
+    _check_form("--fold", settings.folds, _FOLDS, "a number (0), several (0,2), or all")
     _check_form("--run", run_name(settings), _RUN, "letters, digits, points, hyphens, underscores")
     if settings.competition:
         form = "its slug, such as siim-isic-melanoma-classification"
