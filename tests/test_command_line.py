@@ -126,3 +126,24 @@ def test_a_pipe_that_breaks_elsewhere_is_a_bug() -> None:
 
     with pytest.raises(BrokenPipeError, match="of a worker"):
         main([])
+
+
+@pytest.mark.parametrize("console", ["ascii", "cp1252", "utf-8"])
+def test_a_console_that_knows_few_characters_ends_nothing(console: str) -> None:
+    code = """
+import sys
+from melanoma.command_line import script
+
+@script
+def main(arguments):
+    print("größer \\u2502 \\U0001f600 \\udcff")
+    print("größer \\u2502", file=sys.stderr)
+    return 3
+
+sys.exit(main([]))
+"""
+    environment = {**os.environ, "PYTHONPATH": str(SOURCE), "PYTHONIOENCODING": console}
+    done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True)
+    assert done.returncode == 3
+    shown = "größer \u2502 \U0001f600 \udcff".encode(console, "backslashreplace")
+    assert done.stdout.split() == shown.split()

@@ -1,5 +1,6 @@
 """What every script shares: option names, errors as one message, exit codes."""
 
+import io
 import os
 import re
 import select
@@ -8,7 +9,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import wraps
 from types import FrameType
 from typing import Any, Protocol
@@ -59,13 +60,19 @@ def script(main: Callable[[list[str]], int | None]) -> Main:
     """Turn a function of the command line into a script's `main`, which returns its exit code.
 
     The function returns its own exit code, or nothing for success. Options may be written with
-    hyphens or underscores. A `MelanomaError` is printed as one message and gives its exit code,
-    by default 2; Ctrl-C gives 130, SIGTERM 143, and an output that is no longer read, as by
-    `| head`, 141; anything else is a bug and keeps its traceback.
+    hyphens or underscores. What a console cannot show (one of cp1252, or of cron's ASCII) is printed
+    as its escape, so that no name and no log ends a script. A `MelanomaError` is printed as one
+    message and gives its exit code, by default 2; Ctrl-C gives 130, SIGTERM 143, and an output that
+    is no longer read, as by `| head`, 141; anything else is a bug and keeps its traceback.
     """
 
     @wraps(main)
     def wrapper(arguments: Sequence[str] | None = None) -> int:
+        for stream in (sys.stdout, sys.stderr):
+            # One whose descriptor was exchanged beneath it may refuse, and stays as it is.
+            with suppress(OSError):
+                if isinstance(stream, io.TextIOWrapper):
+                    stream.reconfigure(errors="backslashreplace")
         try:
             code = main(with_underscores(sys.argv[1:] if arguments is None else arguments))
         except MelanomaError as error:
