@@ -186,6 +186,11 @@ class RunFolder:
         return self.path / "run.json"
 
     @property
+    def heads(self) -> tuple[Path, ...]:
+        """What training leaves beside the folds; everything else there is of a blend or report."""
+        return self.config_yaml, self.tables_json, self.record_json
+
+    @property
     def oof_csv(self) -> Path:
         """The out-of-fold predictions of all folds together."""
         return self.path / "oof.csv"

@@ -66,7 +66,7 @@ def test_a_token_that_is_not_active_any_more_is_no_credential(stub: Stub) -> Non
 def test_what_went_wrong_is_one_message(stub: Stub, answer: Answer, message: str) -> None:
     stub.on(STATUS, answer)
     done = stub.run(ASK)
-    assert done.returncode == 2
+    assert done.returncode == (2 if "401" in message else 1)  # of 401 nothing can have come
     assert done.stderr.startswith("error: asking how far me/kernel is: ")
     assert message in done.stderr
     assert (done.stdout, done.stderr.count("\n")) == ("", 1)
@@ -81,7 +81,7 @@ def test_what_cannot_be_had_for_now_is_asked_for_again(stub: Stub) -> None:
 def test_a_slow_answer_is_not_waited_for(stub: Stub) -> None:
     stub.on(STATUS, Answer({"status": "RUNNING"}, delay_s=30))
     done = stub.run(ASK, timeout_s=0.2)
-    assert done.returncode == 2
+    assert done.returncode == 1
     assert "asking how far me/kernel is: no answer in time" in done.stderr
     assert len(stub.arrived(3)) == 3
 
@@ -89,7 +89,7 @@ def test_a_slow_answer_is_not_waited_for(stub: Stub) -> None:
 def test_a_server_that_is_down_is_named(stub: Stub) -> None:
     stub.close()
     done = stub.run(ASK)
-    assert done.returncode == 2
+    assert done.returncode == 1
     assert "Kaggle cannot be reached" in done.stderr
     assert "Check the connection, and the proxy if you use one" in done.stderr
 

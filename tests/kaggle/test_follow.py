@@ -94,7 +94,7 @@ def test_kaggle_may_be_away_for_a_while(stub: Stub) -> None:
 def test_kaggle_may_not_be_away_for_ever(stub: Stub) -> None:
     stub.on(STATUS, Answer({}, 503))
     done = stub.run(FOLLOW)
-    assert done.returncode == 2
+    assert done.returncode == 1
     assert f"{REF} goes on at Kaggle: https://www.kaggle.com/code/{REF}" in done.stdout
 
 
@@ -114,10 +114,10 @@ def test_interrupting_leaves_the_kernel_alone() -> None:
     said: list[str] = []
     kaggle = FakeKaggle(status=[RUNNING], stream_log=[["fold 0", KeyboardInterrupt()]])
     with pytest.raises(KeyboardInterrupt):
-        follow(kaggle, f"{REF}/3", HASTE, said.append)
+        follow(kaggle, f"{REF}/3", HASTE, said.append, again="python x.py --id me/x")
     assert said[-2] == "fold 0"
     assert said[-1].startswith(f"{REF}/3 goes on at Kaggle")
-    assert said[-1].endswith(f"python scripts/push_kernel.py follow --id {REF}")
+    assert said[-1].endswith("Follow it again with: python x.py --id me/x")
 
 
 def test_a_log_that_is_not_to_be_had_costs_nothing() -> None:

@@ -118,9 +118,17 @@ def test_a_push_that_may_have_arrived_is_not_repeated(
     write_kernel(stub.folder / "kernel")
     stub.on(SAVE, answer)
     done = stub.run(PUSH, timeout_s=timeout_s)
-    assert done.returncode == 2
+    assert done.returncode == 1
     assert f"Look at {URL} whether it runs before you push again." in done.stderr
     assert len(stub.arrived(1)) == 1
+
+
+def test_a_push_that_is_not_allowed_is_no_mistake_of_the_command_line(stub: Stub) -> None:
+    write_kernel(stub.folder / "kernel")
+    stub.on(SAVE, Answer({"code": 403, "message": "rules"}, 403))
+    done = stub.run(PUSH)
+    assert done.returncode == 1
+    assert "pushing me/melanoma-fold-0: Kaggle answers 403 (rules)" in done.stderr
 
 
 def test_a_push_that_kaggle_had_no_time_for_is_repeated(stub: Stub) -> None:

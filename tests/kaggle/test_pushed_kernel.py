@@ -108,6 +108,8 @@ def test_a_kernel_is_pushed_runs_and_comes_home(stub: Stub, home: Path, kernel: 
     run = RunFolder(home / "runs" / "tiny")
     assert run.finished_folds() == [0]
     assert run.read_config()["data"]["data_dir"] == "input/tiny"
+    assert run.submission_csv.read_bytes() == kernel.submission.read_bytes()
+    assert (run.path / "logs" / "melanoma-tiny.log").is_file()
 
     built = call(stub, "build_submission", "--run-dir", "runs/tiny", "--allow-missing-folds")
     assert built.returncode == 0, built.stderr

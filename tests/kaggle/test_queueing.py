@@ -7,7 +7,12 @@ import pytest
 from fake_kaggle import HASTE, FakeKaggle, write_kernel
 from kaggle_stub import Stub
 from melanoma.errors import ConfigError, RunError
-from melanoma.kaggle.failures import NotFoundError, SessionsTakenError, UnreachableError
+from melanoma.kaggle.failures import (
+    KaggleError,
+    NotFoundError,
+    SessionsTakenError,
+    UnreachableError,
+)
 from melanoma.kaggle.follow import End
 from melanoma.kaggle.queueing import Queued, push_all
 from melanoma.kaggle.service import Saved, Status
@@ -69,12 +74,16 @@ def test_one_that_fails_does_not_stop_the_others(desk: Desk) -> None:
     kaggle = FakeKaggle(push=[saved()], status=[COMPLETE])
     kaggle.on("push me/fold-0", Saved(error="No such accelerator."))
     kaggle.on("status me/fold-1/1", RUNNING, Status("ERROR", "out of memory"))
+    kaggle.on("log me/fold-1", "\n".join(f"line {number}" for number in range(30)))
     ended: list[End] = []
     queued = desk.push(kaggle, ended=ended.append)
     assert [end.status for end in queued.ends] == ["NOT PUSHED", "ERROR", "COMPLETE"]
     assert queued.exit_code == 1
-    assert {end.ref for end in ended} == {"me/fold-0", "me/fold-1", "me/fold-2"}
+    assert {end.ref for end in ended} == {"me/fold-1", "me/fold-2"}  # of 0 an older version may be
+    assert "me/fold-0: not pushed (me/fold-0: Kaggle refuses the kernel: No" in queued.as_text()
     assert "me/fold-1: error (out of memory)" in queued.as_text()
+    shown = [line for line in desk.said if " | line " in line]
+    assert shown == [f"me/fold-1 | line {number}" for number in range(10, 30)]
     # What has ended well is left alone by the next call; the rest is pushed again.
     kaggle = FakeKaggle(push=[saved(2)], status=[COMPLETE])
     assert desk.push(kaggle).exit_code == 0
@@ -88,8 +97,28 @@ def test_outputs_that_are_not_in_order_are_a_failure_of_that_kernel(desk: Desk) 
             raise RunError("runs/b: of another run")
 
     queued = desk.push(FakeKaggle(push=[saved()], status=[COMPLETE]), ended=refuse)
-    assert [end.is_complete for end in queued.ends] == [True, False, True]
+    assert [end.status for end in queued.ends] == ["COMPLETE", "NOT FETCHED", "COMPLETE"]
     assert queued.ends[1].message == "runs/b: of another run"
+    # The next call fetches that one, and no other.
+    ended: list[End] = []
+    assert desk.push(FakeKaggle(), ended=ended.append).exit_code == 0
+    assert [end.ref for end in ended] == ["me/fold-1"]
+
+
+def test_what_is_not_at_home_any_more_is_fetched_again(desk: Desk) -> None:
+    desk.push(FakeKaggle(push=[saved()], status=[COMPLETE]))
+    ended: list[End] = []
+    desk.push(FakeKaggle(), ended=ended.append, is_home=lambda ref: ref != "me/fold-2")
+    assert [end.ref for end in ended] == ["me/fold-2"]
+
+
+def test_why_a_kernel_failed_is_not_hidden_by_what_it_has_not_left(desk: Desk) -> None:
+    def nothing(end: End) -> None:
+        raise KaggleError("404, check the owner")
+
+    kaggle = FakeKaggle(push=[saved()], status=[Status("ERROR", "quota")], log=[AWAY])
+    queued = desk.push(kaggle, ended=nothing)
+    assert {(end.status, end.message) for end in queued.ends} == {("ERROR", "quota")}
 
 
 def test_an_interrupted_queue_is_taken_up_where_it_was(desk: Desk) -> None:
@@ -173,6 +202,7 @@ def test_kaggle_may_not_be_away_for_ever(desk: Desk) -> None:
 def test_a_kernel_that_is_gone_is_a_failure(desk: Desk) -> None:
     kaggle = FakeKaggle(push=[saved()], status=[COMPLETE])
     kaggle.on("status me/fold-2/1", NotFoundError("deleted"))
+    kaggle.on("log me/fold-2", NotFoundError("deleted"))
     assert desk.push(kaggle).ends[2] == End("me/fold-2", "ERROR", "deleted")
 
 

@@ -8,7 +8,8 @@ from typing import Any
 
 from jsonargparse import ArgumentParser
 
-from melanoma.kaggle.calls import Home, bring_wheels, follow_kernel, push, submit
+from melanoma.kaggle.calls import bring_wheels, follow_kernel, push, submit
+from melanoma.kaggle.download import Home
 from melanoma.kaggle.job import ACCELERATORS, COMPETITION
 from melanoma.kaggle.options import KernelOptions
 from melanoma.kaggle.wheels import WheelOptions
@@ -111,12 +112,17 @@ def _add_follow(parser: ArgumentParser) -> None:
     parser.add_argument("--run_dir", type=Path, required=True, help="where its run is to be here")
     parser.add_argument("--data_dir", type=Path, default=Home.data_dir, help="the data here")
     parser.add_argument("--folds_csv", type=Path, default=Home.folds_csv, help="the folds here")
+    parser.add_argument(
+        "--files",
+        default="",
+        help="regular expression of the names to fetch, such as '(csv|json|npz)$' to leave networks",
+    )
 
 
 def _follow(parser: ArgumentParser, arguments: list[str]) -> Call:
     given = _parsed(parser, arguments)
-    home = Home(given["data_dir"], given["folds_csv"])
-    return partial(follow_kernel, given["id"], given["run_dir"], home)
+    home = Home(given["run_dir"], given["data_dir"], given["folds_csv"])
+    return partial(follow_kernel, given["id"], home, given["files"])
 
 
 def _add_submit(parser: ArgumentParser) -> None:

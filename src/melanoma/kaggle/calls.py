@@ -1,13 +1,14 @@
 """What scripts/push_kernel.py is called for: push, follow, submit, wheels."""
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
-from pathlib import Path
+import shlex
+from collections.abc import Collection, Sequence
+from pathlib import Path, PurePath
 
+from melanoma.errors import name_some
 from melanoma.kaggle.build import Kernel, build_kernels
 from melanoma.kaggle.connection import connect
 from melanoma.kaggle.datasets import dataset_page, upload_dataset
-from melanoma.kaggle.download import download_run
+from melanoma.kaggle.download import Home, bring_home
 from melanoma.kaggle.failures import KaggleError
 from melanoma.kaggle.follow import End, follow, say_now
 from melanoma.kaggle.job import COMPETITION
@@ -23,19 +24,6 @@ from melanoma.verification.runs import verify_run
 
 # Of --mode push, beside the folders of the kernels.
 _QUEUE = "queue.json"
-
-
-@dataclass(frozen=True)
-class Home:
-    """Where what a kernel has left belongs on this machine.
-
-    Attributes:
-        data_dir: The competition folder.
-        folds_csv: The fold file.
-    """
-
-    data_dir: Path = Path("input") / COMPETITION
-    folds_csv: Path = Path("folds/folds.csv")
 
 
 def push(options: KernelOptions, dry_run: bool = False, follow: bool = False) -> int:
@@ -55,31 +43,29 @@ def push(options: KernelOptions, dry_run: bool = False, follow: bool = False) ->
         return 0
     check_packages(options)
     kaggle = connect()
-    recipe = kernels[0].recipe
-    home = Home(recipe.data_dir, recipe.folds_csv) if recipe else Home()
+    recipe, run_dir = kernels[0].recipe, RUNS / kernels[0].job.run
+    home = Home(run_dir, recipe.data_dir, recipe.folds_csv) if recipe else Home(run_dir)
     if len(kernels) > 1:
         return _queue(kaggle, kernels, options.output_dir, home)
     pushed = push_kernel(kaggle, kernels[0].folder)
     say_now(f"pushed version {pushed.version}: {pushed.url}")
     if pushed.remarks:
         say_now(pushed.remarks)
-    run_dir = RUNS / kernels[0].job.run
     if follow:
-        return _to_the_end(kaggle, pushed.versioned_ref, run_dir, home)
+        return _to_the_end(kaggle, pushed.versioned_ref, home)
     say_now(
-        f"scripts/push_kernel.py follow --id {pushed.ref} --run-dir {run_dir} shows how it gets on "
-        "and fetches what it leaves"
+        f"how it gets on, and what it leaves to be fetched: {_follow_command(pushed.ref, home)}"
     )
     return 0
 
 
-def follow_kernel(ref: str, run_dir: Path, home: Home) -> int:
+def follow_kernel(ref: str, home: Home, files: str = "") -> int:
     """Follow a kernel that was pushed before to its end, and fetch what it leaves.
 
     Args:
         ref: `owner/slug`.
-        run_dir: Where its run is to be on this machine.
-        home: Of the data here.
+        home: Where its run is to be on this machine.
+        files: Regular expression of the names to fetch; empty for all.
 
     Returns:
         An exit code, as `push`.
@@ -87,7 +73,7 @@ def follow_kernel(ref: str, run_dir: Path, home: Home) -> int:
     Raises:
         MelanomaError: If the kernel has failed, or Kaggle cannot be reached.
     """
-    return _to_the_end(connect(), ref, run_dir, home)
+    return _to_the_end(connect(), ref, home, files)
 
 
 def submit(run_dir: Path, message: str = "", competition: str = COMPETITION) -> int:
@@ -124,32 +110,51 @@ def bring_wheels(options: WheelOptions, dry_run: bool = False) -> int:
 
 
 def _queue(kaggle: Kaggle, kernels: Sequence[Kernel], folder: Path, home: Home) -> int:
-    run_dir = RUNS / kernels[0].job.run
+    run, folds = RunFolder(home.run_dir), {one.id: int(one.job.folds) for one in kernels}
 
     def fetch(end: End) -> None:
-        download_run(kaggle, [end.ref], run_dir, home.data_dir, home.folds_csv)
+        bring_home(kaggle, end.ref, home, is_part=True)
 
-    queued = push_all(kaggle, [one.folder for one in kernels], folder / _QUEUE, ended=fetch)
+    def is_home(ref: str) -> bool:
+        return run.fold(folds[ref]).is_done
+
+    queued = push_all(
+        kaggle, [one.folder for one in kernels], folder / _QUEUE, ended=fetch, is_home=is_home
+    )
     say_now(queued.as_text())
-    is_fine = _verify([run_dir])
-    return queued.exit_code or int(not is_fine)
+    return queued.exit_code or int(not _is_in_order(home.run_dir))
 
 
-def _to_the_end(kaggle: Kaggle, ref: str, run_dir: Path, home: Home) -> int:
-    end = follow(kaggle, ref)
+def _to_the_end(kaggle: Kaggle, ref: str, home: Home, files: str = "") -> int:
+    ref_alone = "/".join(ref.split("/")[:2])
+    end = follow(kaggle, ref, again=_follow_command(ref_alone, home, files))
     try:
-        download_run(kaggle, [ref], run_dir, home.data_dir, home.folds_csv)
+        brought = bring_home(kaggle, ref_alone, home, files)
     except KaggleError as error:
         end.check()  # a kernel that has failed may have left nothing: that is not the news then
         raise error
-    is_fine = _verify([run_dir])
+    if brought.left_out:
+        say_now(f"left at Kaggle, as --files asks: {name_some(brought.left_out)}")
+    is_in_order = _is_in_order(home.run_dir, brought.left_out)
     end.check()
-    return int(not is_fine)
+    return int(not is_in_order)
 
 
-def _verify(run_dirs: Iterable[Path]) -> bool:
-    """Check what is there of runs; what is only a blend has nothing to be checked by."""
-    verified = [verify_run(path) for path in run_dirs if RunFolder(path).config_yaml.is_file()]
-    for one in verified:
-        say_now(one.as_text())
-    return all(one.is_undamaged for one in verified)
+def _follow_command(ref: str, home: Home, files: str = "") -> str:
+    """The command that follows a kernel, with what of it is not the default."""
+    words = ["python", "scripts/push_kernel.py", "follow", "--id", ref]
+    words += ["--run-dir", str(home.run_dir)]
+    usual = Home(home.run_dir)
+    words += [] if home.data_dir == usual.data_dir else ["--data-dir", str(home.data_dir)]
+    words += [] if home.folds_csv == usual.folds_csv else ["--folds-csv", str(home.folds_csv)]
+    return shlex.join([*words, *(["--files", files] if files else [])])
+
+
+def _is_in_order(run_dir: Path, left_out: Collection[str] = ()) -> bool:
+    """Check what is there of a run; what is only a blend has nothing to be checked by."""
+    if not RunFolder(run_dir).config_yaml.is_file():
+        return True
+    verified = verify_run(run_dir)
+    say_now(verified.as_text())
+    left = {run_dir.joinpath(*PurePath(name).parts[2:]) for name in left_out}
+    return all(finding.path in left for finding in verified.damages)

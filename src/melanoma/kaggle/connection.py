@@ -4,7 +4,7 @@ import io
 from contextlib import redirect_stderr, redirect_stdout
 
 from melanoma.kaggle.credentials import check_packages, find_credentials, redact
-from melanoma.kaggle.failures import KaggleError
+from melanoma.kaggle.failures import NothingSentError
 from melanoma.kaggle.patience import Patience
 from melanoma.kaggle.service import Kaggle
 
@@ -17,7 +17,7 @@ def connect(patience: Patience | None = None) -> Kaggle:
 
     Raises:
         MelanomaError: If Kaggle's package is not installed.
-        KaggleError: If there are no credentials, or Kaggle does not take them or does not answer.
+        NothingSentError: If there are no credentials, or Kaggle does not take them or does not answer.
     """
     check_packages()
     find_credentials()
@@ -31,7 +31,7 @@ def connect(patience: Patience | None = None) -> Kaggle:
         with redirect_stdout(said), redirect_stderr(said), bounded(patience.timeout_s):
             api = load_package()
     except (ImportError, OSError) as error:
-        raise KaggleError(
+        raise NothingSentError(
             f"Kaggle's package cannot be loaded ({redact(str(error))}). Install it again with "
             "`pip install -r requirements-kaggle.txt`, and check that ~/.kaggle can be written."
         ) from None

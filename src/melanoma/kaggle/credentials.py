@@ -17,7 +17,7 @@ from pathlib import Path
 
 from melanoma.errors import MelanomaError
 from melanoma.files import read_object
-from melanoma.kaggle.failures import KaggleError
+from melanoma.kaggle.failures import NothingSentError
 
 _PACKAGES = ("kaggle", "six")
 _HOW = (
@@ -64,11 +64,11 @@ def find_credentials() -> Credentials:
     """Find the credentials that Kaggle's package is going to use.
 
     Raises:
-        KaggleError: If there are none, with how to get them.
+        NothingSentError: If there are none, with how to get them.
     """
     found = _find_token() or _find_key() or _find_login()
     if found is None:
-        raise KaggleError(f"No credentials for Kaggle{_what_is_amiss()}. {_HOW}")
+        raise NothingSentError(f"No credentials for Kaggle{_what_is_amiss()}. {_HOW}")
     return found
 
 

@@ -1,112 +1,246 @@
-"""Bringing home what a kernel has left."""
+"""Bringing home what a kernel has left: its run, the folds it was trained on, its log."""
 
 import re
 import shutil
-import tempfile
-from collections.abc import Iterable
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path, PurePosixPath
+from typing import Any
 
 from melanoma.errors import ConfigError, name_some
-from melanoma.files import sha256_of, write_atomically
-from melanoma.kaggle.failures import KaggleError
-from melanoma.kaggle.follow import Say, say_now
+from melanoma.files import read_object, sha256_of, write_atomically, write_json, write_text
+from melanoma.folds.files import description_path
+from melanoma.kaggle.failures import KaggleError, UnreachableError
+from melanoma.kaggle.follow import Say, read_log, say_now
+from melanoma.kaggle.job import COMPETITION
 from melanoma.kaggle.outputs import take_run
 from melanoma.kaggle.push import page_of
 from melanoma.kaggle.service import Kaggle, Output
+from melanoma.run_folder import RunFolder
+from melanoma.run_tables import FOLDS
 
-# Whatever else lies in the working folder is no part of a run.
-RUNS = "^runs/"
 _BLEND = "submission.json"
+# What tells of which run the other files are: fetched whatever is left out, as the folds are.
+_HEADS = ("config.yaml", "tables.json", "run.json", "done.json", _BLEND)
+# Addresses of files expire, and a list has fresh ones.
+_LISTINGS = 3
+# In the folder of what is on its way: the address that each file came from, without its signature.
+_FETCHED = "fetched.json"
 
 
-def download(
-    kaggle: Kaggle, ref: str, into: Path, pattern: str = RUNS, say: Say = say_now
-) -> list[Path]:
-    """Download the files that a kernel has left, in the folders that they are in.
+@dataclass(frozen=True)
+class Home:
+    """Where what a kernel has left belongs on this machine.
+
+    Attributes:
+        run_dir: Of the run.
+        data_dir: The competition folder.
+        folds_csv: The fold file, if it is there.
+    """
+
+    run_dir: Path
+    data_dir: Path = Path("input") / COMPETITION
+    folds_csv: Path = Path("folds/folds.csv")
+
+
+@dataclass(frozen=True)
+class Brought:
+    """What came home.
+
+    Attributes:
+        run_dir: Of the run.
+        left_out: Names of files that were left at Kaggle, as the user asked.
+    """
+
+    run_dir: Path
+    left_out: tuple[str, ...] = ()
+
+
+def bring_home(
+    kaggle: Kaggle,
+    ref: str,
+    home: Home,
+    files: str = "",
+    is_part: bool = False,
+    say: Say = say_now,
+) -> Brought:
+    """Fetch what a kernel has left of a run, as if it had been trained here.
+
+    The log comes first, to `logs/<slug>.log` of the run, and is kept whatever the kernel has left
+    besides. The fold file stays with the run, in its folder `folds`, unless the one of this machine
+    is the same; config.yaml names the one that is meant. The kernel's submission is taken with it
+    where it is of the very folds that are here then.
+
+    Args:
+        kaggle: As `connection.connect` gives it.
+        ref: Of the kernel, `owner/slug`.
+        home: Where things belong. What the run holds already is kept, unless the kernel got further.
+        files: Regular expression that is searched for in the name of each file of a fold or blend;
+            what does not fit stays at Kaggle. Empty for all.
+        is_part: Whether other kernels train other folds of the run: then what the kernel has blended
+            is left behind.
+        say: Shows a line for each file.
+
+    Raises:
+        ConfigError: If `files` is no regular expression, or another blend would be lost.
+        KaggleError: If the kernel has left no run, or Kaggle cannot be reached; files that are
+            whole by then are kept beside the run, for the next call.
+        RunError: If what the kernel has left is of another run.
+        MelanomaError: If something cannot be written.
+    """
+    _keep_log(kaggle, ref, home.run_dir, say)
+    slug = ref.split("/")[1]
+    scratch = home.run_dir.parent / f".download-{home.run_dir.name}-{slug}"
+    left_out = fetch_outputs(kaggle, ref, scratch, files, say)
+    folders = sorted(path for path in (scratch / "runs").iterdir() if path.is_dir())
+    for folder in folders:
+        if (folder / "config.yaml").is_file():
+            run = take_run([folder], home.run_dir, home.data_dir, _folds_csv(folder, scratch, home))
+            if not is_part:
+                _take_blend_of(run, folder)
+        else:
+            _copy_blend(folder, home.run_dir)
+    shutil.rmtree(scratch)
+    return Brought(home.run_dir, left_out)
+
+
+def fetch_outputs(
+    kaggle: Kaggle, ref: str, into: Path, files: str = "", say: Say = say_now
+) -> tuple[str, ...]:
+    """Download the files of a run that a kernel has left, in the folders that they are in.
+
+    A file that cannot be had is asked for again with a fresh list, whose addresses have not expired.
+    What is whole stays where it is, and the next call leaves it alone.
 
     Args:
         kaggle: As `connection.connect` gives it.
         ref: `owner/slug`.
-        into: Folder; made where it is missing. Files in it are replaced.
-        pattern: Regular expression that is searched for in each name; by default, of a run.
-        say: Shows a line for each file.
-
-    Raises:
-        ConfigError: If the pattern is none.
-        KaggleError: If there is no such file, a name leaves the folder, or Kaggle cannot be reached.
-        MelanomaError: If a file cannot be written.
-    """
-    try:
-        wanted = re.compile(pattern)
-    except re.error as error:
-        raise ConfigError(f"file pattern {pattern!r}: no regular expression ({error}).") from error
-    outputs = kaggle.outputs(ref)
-    places = {output: _place(into, output, ref) for output in outputs if wanted.search(output.name)}
-    if not places:
-        left = name_some(output.name for output in outputs) if outputs else "nothing"
-        raise KaggleError(
-            f"{ref}: has left no file that fits {pattern!r}, but {left}. Its log says why: "
-            f"{page_of(ref)}"
-        )
-    for number, (output, place) in enumerate(places.items(), 1):
-        say(f"{number}/{len(places)} {output.name}")
-        kaggle.fetch(output, place)
-    return list(places.values())
-
-
-def download_run(
-    kaggle: Kaggle,
-    refs: Iterable[str],
-    run_dir: Path,
-    data_dir: Path | None = None,
-    folds_csv: Path | None = None,
-    say: Say = say_now,
-) -> Path:
-    """Put a run together of what kernels have left of it, as if it had been trained here.
-
-    Args:
-        kaggle: As `connection.connect` gives it.
-        refs: Kernels, `owner/slug`, of one run.
-        run_dir: Where the run is to be; what it holds already is kept, unless a kernel got further.
-        data_dir: The competition folder of this machine, for config.yaml.
-        folds_csv: The fold file of this machine, likewise.
+        into: Folder; made where it is missing.
+        files: As for `bring_home`.
         say: Shows a line for each file.
 
     Returns:
-        `run_dir`; `verification.runs.verify_run` says whether all is whole.
+        The names of the files that were left out.
 
     Raises:
-        KaggleError: If a kernel has left no run, or Kaggle cannot be reached.
-        RunError: If what they have left is not of one run.
-        MelanomaError: If something cannot be written.
+        ConfigError: If `files` is no regular expression.
+        KaggleError: If there is no such file, a name leaves the folder, or one cannot be had.
+        MelanomaError: If a file cannot be written.
     """
-    run_dir.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=".download-", dir=run_dir.parent) as scratch:
-        folders: list[Path] = []
-        for number, ref in enumerate(refs):
-            into = Path(scratch) / str(number)
-            download(kaggle, ref, into, say=say)
-            folders += sorted(path for path in (into / "runs").iterdir() if path.is_dir())
-        trained = [folder for folder in folders if (folder / "config.yaml").is_file()]
-        blends = [folder for folder in folders if folder not in trained]
-        if trained:
-            take_run(trained, run_dir, data_dir, folds_csv)
-        for folder in blends:
-            _take_blend(folder, run_dir)
-    return run_dir
+    try:
+        fits = re.compile(files).search
+    except re.error as error:
+        raise ConfigError(f"--files {files}: no regular expression ({error}).") from error
+    fetched: dict[str, str] = read_object(into / _FETCHED)
+    failure: KaggleError | None = None
+    for _ in range(_LISTINGS):
+        listed = kaggle.outputs(ref)
+        places = {output: _place(into, output, ref) for output in listed}
+        of_run = [output for output in listed if _is_of_a_run(output.name)]
+        wanted = [output for output in of_run if fits(output.name) or _is_head(output.name)]
+        if not any(output.name.startswith("runs/") for output in wanted):
+            left = name_some(output.name for output in listed) if listed else "nothing"
+            raise KaggleError(
+                f"{ref}: has left no run, but {left}. Its log says why; it is at {page_of(ref)}, too."
+            )
+        failure = None
+        for number, output in enumerate(wanted, 1):
+            if fetched.get(output.name) == output.origin and places[output].is_file():
+                continue
+            say(f"{number}/{len(wanted)} {output.name}")
+            try:
+                kaggle.fetch(output, places[output])
+            except UnreachableError as error:
+                raise UnreachableError(_kept(error, into, fetched)) from error
+            except KaggleError as error:
+                failure = error
+                continue
+            fetched[output.name] = output.origin
+            write_json(into / _FETCHED, fetched)
+        if failure is None:
+            return tuple(output.name for output in of_run if output not in wanted)
+    raise KaggleError(_kept(failure, into, fetched)) from failure
 
 
-def _take_blend(folder: Path, run_dir: Path) -> None:
+def _kept(error: KaggleError | None, into: Path, fetched: dict[str, str]) -> str:
+    if not fetched:
+        return str(error)
+    return (
+        f"{error} {len(fetched)} file(s) are whole and stay in {into}: the same call goes on there."
+    )
+
+
+def _is_of_a_run(name: str) -> bool:
+    """Whatever else lies in the working folder is no part of a run; locks are of their machine."""
+    top, *inner = PurePosixPath(name).parts
+    return top in ("runs", "folds") and not any(part.startswith(".") for part in inner)
+
+
+def _is_head(name: str) -> bool:
+    path = PurePosixPath(name)
+    return path.name in _HEADS or path.parts[0] == "folds"
+
+
+def _keep_log(kaggle: Kaggle, ref: str, run_dir: Path, say: Say) -> None:
+    try:
+        log = read_log(kaggle, ref)
+    except KaggleError as error:
+        say(f"The log is not kept: {error}")
+        return
+    slug = ref.split("/")[1]
+    say(f"log: {write_text(run_dir / 'logs' / f'{slug}.log', log)}")
+
+
+def _folds_csv(run_dir: Path, outputs: Path, home: Home) -> Path:
+    """The fold file for config.yaml: that of this machine, or the one that came with the run."""
+    sha256 = read_object(run_dir / "tables.json").get(FOLDS)
+    if home.folds_csv.is_file() and sha256_of(home.folds_csv) == sha256:
+        return home.folds_csv
+    for path in sorted((outputs / "folds").glob("*.csv")):
+        if sha256_of(path) == sha256:
+            copy = home.run_dir / "folds" / path.name
+            for source, place in ((path, copy), (description_path(path), description_path(copy))):
+                if source.is_file():
+                    write_atomically(place, partial(_copy, source))
+            return copy
+    return home.folds_csv
+
+
+def _take_blend_of(run: RunFolder, folder: Path) -> None:
+    """Take over what a kernel has blended of the very folds that the run has now.
+
+    It replaces a blend of fewer folds; one of the same, which was made here meanwhile, stays.
+    """
+    blended, before = (read_object(place / _BLEND) for place in (folder, run.path))
+    if blended.get("folds") != run.finished_folds() or before.get("folds") == blended["folds"]:
+        return
+    _copy_blend(folder, run.path, is_replaced=bool(before))
+    write_json(run.path / _BLEND, _at_home(blended, run.path))
+
+
+def _at_home(blended: dict[str, Any], run_dir: Path) -> dict[str, Any]:
+    """The description of a blend, with the run where it is now: the same command makes it again."""
+    options, inputs = blended.get("options", {}), blended.get("inputs", {})
+    if len(options.get("run_dir", ())) != 1:
+        return blended
+    there = Path(options["run_dir"][0])
+    names = {name: run_dir / Path(name).relative_to(there) for name in inputs
+             if Path(name).is_relative_to(there)}  # fmt: skip
+    moved = {str(names.get(name, name)): sha256 for name, sha256 in inputs.items()}
+    return blended | {"options": options | {"run_dir": [str(run_dir)]}, "inputs": moved}
+
+
+def _copy_blend(folder: Path, run_dir: Path, is_replaced: bool = False) -> None:
     """Copy what blending has left: files of one folder, its description last."""
-    files = sorted(path for path in folder.iterdir() if path.is_file())
+    heads = RunFolder(folder).heads
+    files = sorted(path for path in folder.iterdir() if path.is_file() and path not in heads)
     files.sort(key=lambda path: path.name == _BLEND)
     differing = [
         run_dir / path.name
         for path in files
         if (run_dir / path.name).exists() and sha256_of(run_dir / path.name) != sha256_of(path)
     ]
-    if differing:
+    if differing and not is_replaced:
         raise ConfigError(
             f"{name_some(differing)} would be lost: of another blend. Choose another --run-dir."
         )

@@ -4,7 +4,15 @@ from melanoma.errors import MelanomaError
 
 
 class KaggleError(MelanomaError):
-    """Kaggle, its package or the credentials are not as they have to be."""
+    """Kaggle was asked, and what came of it is not as it has to be."""
+
+    exit_code = 1
+
+
+class NothingSentError(KaggleError):
+    """Kaggle was asked for nothing: its package or the credentials are not as they have to be."""
+
+    exit_code = 2
 
 
 class UnreachableError(KaggleError):
@@ -18,8 +26,6 @@ class NotFoundError(KaggleError):
 class RefusedError(KaggleError):
     """Kaggle has understood what was asked, and did not do it, or not all of it."""
 
-    exit_code = 1
-
 
 class SessionsTakenError(RefusedError):
     """As many kernels run as an account may have: pushed again later, it may be taken."""
@@ -27,5 +33,3 @@ class SessionsTakenError(RefusedError):
 
 class KernelFailedError(KaggleError):
     """A kernel has run, and did not end well."""
-
-    exit_code = 1

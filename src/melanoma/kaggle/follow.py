@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from melanoma.kaggle.credentials import redact
 from melanoma.kaggle.failures import KaggleError, KernelFailedError, UnreachableError
 from melanoma.kaggle.logs import LogPrinter, pieces_of
 from melanoma.kaggle.patience import Patience
@@ -52,7 +53,13 @@ def say_now(text: str) -> None:
     print(text, flush=True)
 
 
-def follow(kaggle: Kaggle, ref: str, patience: Patience | None = None, say: Say = say_now) -> End:
+def follow(
+    kaggle: Kaggle,
+    ref: str,
+    patience: Patience | None = None,
+    say: Say = say_now,
+    again: str = "",
+) -> End:
     """Show how far a kernel is and what it writes, until it ends.
 
     The log is streamed; where that is not to be had, it is shown at the end. Kaggle may be away for
@@ -63,11 +70,21 @@ def follow(kaggle: Kaggle, ref: str, patience: Patience | None = None, say: Say 
         ref: `owner/slug`, or `owner/slug/version`.
         patience: How often to look, and how long Kaggle may be away.
         say: Shows a line.
+        again: The command that goes on with it, for whoever interrupts this one.
 
     Raises:
         KaggleError: If Kaggle stays away, or knows no such kernel.
     """
-    return _Following(kaggle, ref, patience or Patience(), say).to_the_end()
+    return _Following(kaggle, ref, patience or Patience(), say).to_the_end(again)
+
+
+def read_log(kaggle: Kaggle, ref: str) -> str:
+    """What a kernel has written, without anything secret.
+
+    Raises:
+        KaggleError: If its log cannot be had.
+    """
+    return redact("".join(pieces_of(kaggle.log(ref))))
 
 
 class Watch:
@@ -103,15 +120,13 @@ class _Following:
         self._can_stream = True
         self._before = ""
 
-    def to_the_end(self) -> End:
+    def to_the_end(self, again: str) -> End:
         try:
             status = self._wait()
             self._show_rest()
         except (KeyboardInterrupt, UnreachableError):
-            self._say(
-                f"{self._ref} goes on at Kaggle: {page_of(self._ref)}. Follow it again with: "
-                f"python scripts/push_kernel.py follow --id {'/'.join(self._ref.split('/')[:2])}"
-            )
+            hint = f" Follow it again with: {again}" if again else ""
+            self._say(f"{self._ref} goes on at Kaggle: {page_of(self._ref)}.{hint}")
             raise
         return End(self._ref, status.name, status.message)
 

@@ -102,16 +102,25 @@ def _choose(candidates: Sequence[FoldFolder]) -> FoldFolder:
     return best
 
 
-def _progress(fold: FoldFolder) -> tuple[bool, int, bool, bool]:
+def _progress(fold: FoldFolder) -> tuple[bool, int, bool, bool, int]:
     # A finished fold is that, in however many epochs.
     epochs = 0 if fold.is_done else _n_lines(fold.metrics_csv)
-    return fold.is_done, epochs, fold.is_done and fold.is_predicted, fold.is_begun
+    # Of a finished one some files may have been left at Kaggle.
+    n_files = (
+        sum((fold.path / name).is_file() for name in _files_named(fold)) if fold.is_done else 0
+    )
+    return fold.is_done, epochs, fold.is_done and fold.is_predicted, fold.is_begun, n_files
+
+
+def _files_named(fold: FoldFolder) -> dict[str, str]:
+    files: dict[str, str] = fold.read_done().get("files", {})
+    return files
 
 
 def _differ(one: FoldFolder, other: FoldFolder) -> bool:
     """Whether the trained parts of two copies of a fold are not the same."""
     if one.is_done:
-        files, others = (fold.read_done().get("files", {}) for fold in (one, other))
+        files, others = _files_named(one), _files_named(other)
         # Test predictions may be made at any time, on any machine.
         common = files.keys() & others.keys() - {one.test_csv.name}
         return any(files[name] != others[name] for name in common)

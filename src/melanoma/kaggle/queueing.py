@@ -15,7 +15,7 @@ from melanoma.kaggle.failures import (
     SessionsTakenError,
     UnreachableError,
 )
-from melanoma.kaggle.follow import End, Say, Watch, say_now
+from melanoma.kaggle.follow import End, Say, Watch, read_log, say_now
 from melanoma.kaggle.patience import Patience
 from melanoma.kaggle.push import page_of, push_kernel, read_ref
 from melanoma.kaggle.service import Kaggle
@@ -24,8 +24,10 @@ from melanoma.kaggle.service import Kaggle
 AT_ONCE = 2
 # For others of the account to end: as long as a session may last.
 _LONGEST_WAIT_S = 12 * 3600
-_PUSHING, _RUNNING = "pushing", "running"
+_PUSHING, _RUNNING, _AT_HOME = "pushing", "running", "at home"
 _NOT_PUSHED = "NOT PUSHED"
+# Of the log of a kernel that has failed.
+_SHOWN_LINES = 20
 
 
 @dataclass(frozen=True)
@@ -59,6 +61,7 @@ def push_all(
     patience: Patience | None = None,
     say: Say = say_now,
     ended: Callable[[End], None] = lambda _: None,
+    is_home: Callable[[str], bool] = lambda _: True,
 ) -> Queued:
     """Push kernels, some at a time, and wait for all of them.
 
@@ -72,7 +75,8 @@ def push_all(
         at_once: How many may run at a time.
         patience: How often to look, and how long Kaggle may be away.
         say: Shows a line.
-        ended: Called with each kernel as it ends, for instance to download what it has left.
+        ended: Called with each kernel that has run as it ends, to download what it has left.
+        is_home: Whether what a kernel has left is still where an earlier call has put it.
 
     Raises:
         ConfigError: If a folder holds no kernel, or two hold the same.
@@ -83,7 +87,7 @@ def push_all(
         raise ConfigError(
             f"{name_some(folders)}: two hold a kernel of the same id; each fold needs its own."
         )
-    queue = _Queue(kaggle, kernels, _Notes(state), patience or Patience(), say, ended)
+    queue = _Queue(kaggle, kernels, _Notes(state), patience or Patience(), say, ended, is_home)
     try:
         return queue.to_the_end(at_once)
     except (KeyboardInterrupt, UnreachableError):
@@ -129,9 +133,10 @@ class _Queue:
         patience: Patience,
         say: Say,
         ended: Callable[[End], None],
+        is_home: Callable[[str], bool],
     ) -> None:
         self._kaggle, self._kernels, self._notes = kaggle, kernels, notes
-        self._patience, self._say, self._ended = patience, say, ended
+        self._patience, self._say, self._ended, self._is_home = patience, say, ended, is_home
         self._watch = Watch(kaggle, patience, say)
         self._waiting = deque(kernels)
         self._ends: dict[str, End] = {}
@@ -155,7 +160,11 @@ class _Queue:
         for ref, folder in self._kernels.items():
             note = self._notes.of(ref, folder)
             status = note.get("status")
-            if status == "COMPLETE":
+            if status == _AT_HOME and self._is_home(ref):
+                self._say(f"{ref}: complete, and at home already")
+                self._waiting.remove(ref)
+                self._ends[ref] = End(ref, "COMPLETE")
+            elif status in ("COMPLETE", _AT_HOME):
                 self._say(f"{ref}: complete already")
                 self._waiting.remove(ref)
                 self._end(End(ref, "COMPLETE"))
@@ -200,7 +209,7 @@ class _Queue:
             self._waiting.popleft()
             if not isinstance(error, UnreachableError):  # then nobody knows: the next call looks
                 self._notes.write(ref, folder, _NOT_PUSHED)
-            self._end(End(ref, _NOT_PUSHED, str(error)))
+            self._note_end(End(ref, _NOT_PUSHED, str(error)))
             return True
         self._waited_s = 0.0
         self._waiting.popleft()
@@ -216,15 +225,34 @@ class _Queue:
         if self._waited_s > _LONGEST_WAIT_S and not self.running:
             raise error
 
-    def _end(self, end: End) -> None:
+    def _note_end(self, end: End) -> None:
         self._ends[end.ref] = end
         self._say(f"{end.ref}: {end.status.lower()}" + (f": {end.message}" if end.message else ""))
+
+    def _end(self, end: End) -> None:
+        """Take over what a kernel that has run has left; why it failed stays what is said of it."""
+        self._note_end(end)
+        if not end.is_complete:
+            self._show_log(end.ref)
         try:
             self._ended(end)
         except MelanomaError as error:
             # One fold whose outputs are not in order does not keep the others from being watched.
-            self._ends[end.ref] = End(end.ref, "ERROR", str(error))
             self._say(f"{end.ref}: {error}")
+            if end.is_complete:
+                self._ends[end.ref] = End(end.ref, "NOT FETCHED", str(error))
+        else:
+            if end.is_complete:
+                self._notes.write(end.ref, self._kernels[end.ref], _AT_HOME)
+
+    def _show_log(self, ref: str) -> None:
+        try:
+            lines = read_log(self._kaggle, ref).splitlines()
+        except KaggleError as error:
+            self._say(f"{ref}: its log cannot be had: {error}")
+            return
+        for line in lines[-_SHOWN_LINES:]:
+            self._say(f"{ref} | {line}")
 
 
 def _versioned(ref: str, version: int) -> str:

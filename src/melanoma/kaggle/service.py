@@ -1,9 +1,11 @@
 """What this project asks of Kaggle, and what comes back: without Kaggle's package."""
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
+from urllib.parse import urlsplit
 
 _OVER = ("COMPLETE", "ERROR", "CANCEL_ACKNOWLEDGED")
 
@@ -58,6 +60,17 @@ class Output:
 
     name: str
     url: str = field(repr=False)
+
+    @property
+    def origin(self) -> str:
+        """What of the address stays the same when it is signed anew: of another version, another.
+
+        >>> Output("a", "https://www.kaggleusercontent.com/kf/12/eyJhbGci/a?x=1").origin
+        'www.kaggleusercontent.com/kf/12'
+        """
+        address = urlsplit(self.url)
+        session = re.match(r"/kf/\d+(?=/)", address.path)
+        return address.netloc + (session[0] if session else address.path)
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,13 @@ from requests.adapters import HTTPAdapter
 from urllib3.exceptions import HTTPError, NewConnectionError
 
 from melanoma.kaggle.credentials import redact
-from melanoma.kaggle.failures import KaggleError, NotFoundError, RefusedError, UnreachableError
+from melanoma.kaggle.failures import (
+    KaggleError,
+    NotFoundError,
+    NothingSentError,
+    RefusedError,
+    UnreachableError,
+)
 
 # What Kaggle's package lets through. An answer of an unexpected form gives errors of its parser.
 RAISED = (
@@ -100,14 +106,14 @@ def _explain_code(code: int, message: str) -> KaggleError:
     if code in (403, 404):
         return NotFoundError(f"{message} {_ADVICE[code]}")
     if code == 401:
-        return KaggleError(f"{message} {_ADVICE[code]}")
+        return NothingSentError(f"{message} {_ADVICE[code]}")
     return RefusedError(f"{message} It says why; put that right and try again.")
 
 
 def _explain_package(error: BaseException, what: str, text: str, said: str) -> KaggleError:
     """What was raised without an answer: by a check of the package, or by an odd answer."""
     if isinstance(error, SystemExit):
-        return KaggleError(
+        return NothingSentError(
             f"{what}: your token or key is not accepted. Make a new one at "
             "https://www.kaggle.com/settings."
         )
@@ -115,7 +121,7 @@ def _explain_package(error: BaseException, what: str, text: str, said: str) -> K
     if is_parser or type(error).__name__ == "JSONDecodeError":
         return _broken(what, f"{type(error).__name__}: {text}")
     detail = f"{text}; {_shorten(redact(said))}" if said.strip() else text
-    return KaggleError(f"{what}: {detail}. Kaggle's package has refused it; nothing was done.")
+    return NothingSentError(f"{what}: {detail}. Kaggle's package has refused it; nothing was done.")
 
 
 def _broken(what: str, text: str) -> KaggleError:

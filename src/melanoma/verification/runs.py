@@ -40,10 +40,10 @@ class Verification:
         return not self.findings
 
     @property
-    def is_undamaged(self) -> bool:
-        """Whether what is there is right, though folds may be missing or unfinished."""
+    def damages(self) -> list[Finding]:
+        """What is wrong with what is there, though folds may be missing or unfinished."""
         lacking = [f for s in self.folds if s.state != "finished" for f in s.findings]
-        return all(finding in lacking for finding in self.findings)
+        return [finding for finding in self.findings if finding not in lacking]
 
     def as_text(self) -> str:
         """A table of the folds, a line per finding, and the verdict."""
