@@ -3,8 +3,8 @@
 @SUMMARY@
 
 Everything it runs is packed into PAYLOAD below: an archive (tar.xz) of the project's source, its
-scripts, the recipe and job.json, written as text (base85). To look at it without running anything,
-put this file into a folder of its own and say: python -c "import THIS_FILE as k; k.unpack(k.Path('x'))"
+scripts, the recipe and job.json, written as text (base85). To look at it without running anything:
+python -c "import runpy, sys; k = runpy.run_path(sys.argv[1]); k['unpack'](k['Path']('x'))" THIS_FILE
 """
 
 import base64

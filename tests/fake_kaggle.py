@@ -8,7 +8,15 @@ from typing import Any
 
 from melanoma.kaggle.patience import Patience
 from melanoma.kaggle.push import METADATA
-from melanoma.kaggle.service import DatasetState, Output, Received, Saved, Status
+from melanoma.kaggle.service import (
+    Accepted,
+    DatasetState,
+    Output,
+    Received,
+    Saved,
+    Score,
+    Status,
+)
 
 HASTE = Patience(retries=1, backoff_s=0, interval_s=30, lapses=3, sleep=lambda _: None)
 
@@ -62,8 +70,17 @@ class FakeKaggle:
         path.write_bytes(self._answer("fetch", output.name))
         return path
 
-    def submit(self, csv: Path, message: str, competition: str) -> str:
-        return str(self._answer("submit", message))
+    def submit(self, csv: Path, message: str, competition: str) -> Accepted:
+        return Accepted(str(self._answer("submit", message)))
+
+    def submit_kernel(
+        self, ref: str, version: int, name: str, message: str, competition: str
+    ) -> Accepted:
+        return Accepted(str(self._answer("submit_kernel", f"{ref}/{version} {name} {message}")), 7)
+
+    def score(self, competition: str, number: int, message: str) -> Score | None:
+        score: Score | None = self._answer("score", number or message)
+        return score
 
     def dataset(self, ref: str) -> DatasetState | None:
         state: DatasetState | None = self._answer("dataset", ref)

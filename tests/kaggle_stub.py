@@ -43,6 +43,13 @@ sys.exit(main([]))
 """
 
 
+_CALL = """
+import runpy, time
+Patience.__init__.__defaults__ = (120.0, 2, 0.01, 0.01, 3, time.sleep)
+sys.exit(runpy.run_path({path!r})["main"]({arguments!r}))
+"""
+
+
 @dataclass(frozen=True)
 class Answer:
     """What the stub sends.
@@ -133,8 +140,25 @@ class Stub:
         """The requests to an endpoint."""
         return [request for request in self.requests if request.endpoint == endpoint]
 
+    def has_left(self, working: Path) -> None:
+        """A kernel is complete, and has left the files of a folder; what others have left is gone."""
+        paths = [path for path in sorted(working.rglob("*")) if path.is_file()]
+        names = [path.relative_to(working).as_posix() for path in paths]
+        for path, name in zip(paths, names):
+            self.on(f"/files/{name}", Answer(path.read_bytes(), content_type="a/b"))
+        files = [{"fileName": name, "url": self.signed(f"/files/{name}")} for name in names]
+        self.on("ListKernelSessionOutput", {"files": files, "log": "[]"})
+        self.on("GetKernelSessionStatus", {"status": "COMPLETE"})
+
+    def call(
+        self, script: Path, *arguments: str, cwd: Path | None = None, **environment: str
+    ) -> subprocess.CompletedProcess[str]:
+        """Run one of the scripts, which does not wait between two questions to Kaggle."""
+        code = _CALL.format(path=str(script), arguments=[*arguments])
+        return self.run(code, timeout_s=120, cwd=cwd, **environment)
+
     def run(
-        self, code: str, timeout_s: float = 10.0, **environment: str
+        self, code: str, timeout_s: float = 10.0, cwd: Path | None = None, **environment: str
     ) -> subprocess.CompletedProcess[str]:
         """Run code as a script would, in a process of its own; `connect` and `patience` are there."""
         text = _PRELUDE.format(
@@ -143,7 +167,7 @@ class Stub:
         done = subprocess.run(
             [self._python.path, "-c", text],
             env={**self.environment, **environment},
-            cwd=self.folder,
+            cwd=cwd or self.folder,
             capture_output=True,
             text=True,
         )

@@ -8,20 +8,21 @@ from zipfile import ZipFile
 PROBE = "melanoma-probe"
 
 
-def wheel(folder: Path, number: str = "1.0", tag: str = "py3-none-any") -> Path:
+def wheel(folder: Path, number: str = "1.0", tag: str = "py3-none-any", name: str = PROBE) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
-    path = folder / f"melanoma_probe-{number}-{tag}.whl"
-    info = f"melanoma_probe-{number}.dist-info"
+    module = name.replace("-", "_")
+    path = folder / f"{module}-{number}-{tag}.whl"
+    info = f"{module}-{number}.dist-info"
     contents = {
-        "melanoma_probe.py": f"version = '{number}'\n",
-        f"{info}/METADATA": f"Metadata-Version: 2.1\nName: {PROBE}\nVersion: {number}\n"
+        f"{module}.py": f"version = '{number}'\n",
+        f"{info}/METADATA": f"Metadata-Version: 2.1\nName: {name}\nVersion: {number}\n"
         "Requires-Dist: no-such-package-anywhere\n",
         f"{info}/WHEEL": f"Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: {tag}\n",
     }
-    record = "".join(f"{name},{_hash(text)},{len(text)}\n" for name, text in contents.items())
+    record = "".join(f"{file},{_hash(text)},{len(text)}\n" for file, text in contents.items())
     with ZipFile(path, "w") as archive:
-        for name, text in {**contents, f"{info}/RECORD": record}.items():
-            archive.writestr(name, text)
+        for file, text in {**contents, f"{info}/RECORD": record}.items():
+            archive.writestr(file, text)
     return path
 
 

@@ -4,12 +4,18 @@ import re
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pandas as pd
 import pytest
 
 from documented import README, ROOT, executed, made_tiny, pages
+from kaggle_stub import Answer, Stub, stub_in
+from melanoma.kaggle.job import ACCELERATORS
+from melanoma.kaggle.requirements import packages_to_bring
+from tiny_wheel import wheel
+from warm_python import WarmPython
 
 pytestmark = [
     pytest.mark.docs,
@@ -60,19 +66,52 @@ def provide(folder: Path) -> None:
                 (runs / name / "tables.json").write_text('{"train.csv": "another"}')
 
 
+@pytest.fixture(scope="module")
+def kaggle(tmp_path_factory: pytest.TempPathFactory, warm_python: WarmPython) -> Iterator[Stub]:
+    """Kaggle, which takes what it is sent; wheels are made of what is in a folder."""
+    here = tmp_path_factory.mktemp("kaggle")
+    with stub_in(here, warm_python) as stub:
+        stub.on("SaveKernel", {"versionNumber": 1, "url": "https://www.kaggle.com/code/me/x"})
+        stub.on("StartSubmissionUpload", {"token": "t", "createUrl": stub.signed("/up")})
+        stub.on("StartBlobUpload", {"token": "t", "createUrl": stub.signed("/up")})
+        stub.on("/up", {})
+        for kind in ("CreateSubmission", "CreateCodeSubmission"):
+            stub.on(kind, {"message": "Successfully submitted", "ref": 1})
+        stub.on("ListSubmissions", {"submissions": [{"ref": 1, "status": "COMPLETE"}]})
+        stub.on("CreateDataset", {"status": "ok", "url": "https://www.kaggle.com/datasets/me/x"})
+        stub.on("GetDataset", {"currentVersionNumber": 1})
+        none = Answer({"code": 404, "message": "not found"}, 404)
+        stub.on("GetDatasetStatus", none, none, {"status": "READY"})
+        for needed in packages_to_bring(ACCELERATORS):
+            wheel(here / "wheels", needed.version, name=needed.name)
+        stub.environment |= {"PIP_NO_INDEX": "1", "PIP_FIND_LINKS": str(here / "wheels")}
+        yield stub
+
+
 @pytest.mark.parametrize("page", pages(), ids=lambda page: str(page.relative_to(ROOT)))
-def test_the_commands_of_a_page(page: Path, folder: Path) -> None:
+def test_the_commands_of_a_page(page: Path, folder: Path, kaggle: Stub) -> None:
     commands = executed(page)
     for command in commands:
         provide(folder)
-        done = subprocess.run(
-            [sys.executable, *made_tiny(command)], cwd=folder, capture_output=True, text=True
-        )
+        done = run(made_tiny(command), folder, kaggle)
         assert done.returncode == 0, f"{' '.join(command)}\n{done.stderr}"
         check(folder, command, done.stdout)
     if page == README:
         assert len(pd.read_csv(folder / "runs/baseline/submission.csv")) == 10
         assert (folder / "runs/b3/fold_2/done.json").is_file()
+
+
+def run(command: list[str], folder: Path, kaggle: Stub) -> "subprocess.CompletedProcess[str]":
+    if not command[0].endswith("push_kernel.py"):
+        return subprocess.run(
+            [sys.executable, *command], cwd=folder, capture_output=True, text=True
+        )
+    left = kaggle.folder / "left"
+    shutil.rmtree(left, ignore_errors=True)
+    shutil.copytree(folder / "runs" / "baseline", left / "runs" / "baseline")
+    shutil.copytree(folder / "folds", left / "folds")
+    kaggle.has_left(left)
+    return kaggle.call(ROOT / command[0], *command[1:], cwd=folder)
 
 
 def check(folder: Path, command: list[str], printed: str) -> None:

@@ -22,7 +22,6 @@ REASONS = {
     "needs GPUs, or several devices": r"--trainer\.devices|--trainer\.accelerator gpu|torchrun|srun",
     "needs a cluster": r"--launcher ray|ray start",
     "needs an object store": r"s3://",
-    "talks to Kaggle": r"push_kernel\.py(?!.*--dry-run)",
     "is not a whole command": r"\.\.\.",
 }
 # What else a reader is asked to type.

@@ -12,7 +12,7 @@ import pytest
 
 from melanoma.errors import ConfigError
 from melanoma.kaggle import parts
-from melanoma.kaggle.build import Kernel, build_kernel, build_kernels
+from melanoma.kaggle.build import Kernel, build_kernel, build_kernels, describe
 from melanoma.kaggle.job import ACCELERATORS
 from melanoma.kaggle.options import KernelOptions
 from melanoma.kaggle.project import project_root
@@ -65,8 +65,9 @@ def test_a_kernel_is_a_script_and_its_metadata() -> None:
     assert kernel.code_file.read_text() == kernel.script.text
     assert metadata(kernel)["code_file"] == kernel.code_file.name
     assert kernel.script.files["configs/baseline.yaml"] == Path(CONFIG).stat().st_size
-    assert kernel.as_text().startswith("me/melanoma-b0: build/kernel/melanoma-b0/melanoma-b0.py\n")
-    assert "kB of the 1.0 MB that Kaggle takes" in kernel.as_text()
+    assert kernel.heading.startswith("me/melanoma-b0: build/kernel/melanoma-b0/melanoma-b0.py\n")
+    assert "kB of the 1.0 MB that Kaggle takes" in kernel.heading
+    assert "attached: competition siim-isic-melanoma-classification" in kernel.notes
 
 
 def test_the_same_twice_is_the_same_bytes(tmp_path: Path) -> None:
@@ -132,6 +133,9 @@ def test_a_kernel_for_each_fold(folds_csv: Path) -> None:
         "melanoma b0 fold 1",
     ]
     assert len({kernel.job.run for kernel in kernels}) == 1
+    said = describe(kernels)
+    for note in kernels[0].notes:
+        assert said.count(note) == 1
 
 
 def test_without_a_fold_file_there_are_the_default_folds() -> None:
@@ -188,11 +192,12 @@ def test_photographs_of_another_year_are_named(monkeypatch: pytest.MonkeyPatch) 
 def test_a_secret_stops_it_before_anything_is_written(tmp_path: Path) -> None:
     config = tmp_path / "mine.yaml"
     config.write_text("# hf" + "_" + 34 * "a" + "\ndata:\n")
-    with pytest.raises(SecretError, match=r"configs/mine.yaml, line 1: Hugging Face token"):
+    with pytest.raises(SecretError, match=r"Hugging Face token \(configs/mine.yaml, line 1\)"):
         build_kernel(options(config=str(config)))
-    with pytest.raises(SecretError, match=r"job.json, line \d+: Hugging Face token"):
+    with pytest.raises(SecretError, match=r"Hugging Face token \(job.json, line \d+\)"):
         build_kernel(options(overrides=("--run_name=hf" + "_" + 34 * "a",)))
     assert not Path("build").exists()
+    build_kernel(options(config=str(config), allow_secrets=("Hugging Face token",)))
 
 
 def test_a_recipe_that_is_not_committed_is_named(tmp_path: Path) -> None:

@@ -84,10 +84,10 @@ def test_files_and_folders_of_another_machine_are_moved(
 
 def test_prediction_uses_the_machine_there_is(session: Session) -> None:
     for accelerator, name in (("cpu", "cpu"), ("t4x2", "gpu"), ("tpu", "tpu")):
-        command = predict_command(of(session, accelerator=accelerator), overwrite=False)
+        command = predict_command(of(session, accelerator=accelerator), Path("r"), overwrite=False)
         assert f"--accelerator={name}" in command
         assert "--overwrite" not in command
-    assert "--overwrite" in predict_command(session, overwrite=True)
+    assert "--overwrite" in predict_command(session, Path("r"), overwrite=True)
 
 
 def test_a_blend_names_its_runs(session: Session) -> None:

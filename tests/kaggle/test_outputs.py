@@ -98,6 +98,10 @@ def test_networks_can_be_left_behind(run_dir: Path, tmp_path: Path) -> None:
     assert taken.finished_folds() == [0, 1]
     assert not list(taken.path.rglob("*.ckpt"))
     assert taken.fold(0).is_predicted
+    assert verify_run(taken.path).is_fine
+    # Where they are they stay, and where they come from again they are taken.
+    assert take_run([taken.path], run_dir).fold(0).last_checkpoint.is_file()
+    assert take_run([run_dir], taken.path).fold(0).last_checkpoint.is_file()
 
 
 def test_the_copy_that_is_furthest_is_taken(run_dir: Path, tmp_path: Path) -> None:

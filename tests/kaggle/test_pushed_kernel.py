@@ -4,6 +4,7 @@ The client is the real one, Kaggle a stub on loopback, and the kernel the very t
 """
 
 import os
+import re
 import shutil
 import subprocess
 from pathlib import Path
@@ -13,17 +14,13 @@ import pytest
 import yaml
 
 from kaggle_rehearsal import Kernel, has_namespaces
-from kaggle_stub import Answer, Stub
+from kaggle_stub import Stub
 from melanoma.kaggle.wheels import WheelOptions, build_wheels
 from melanoma.run_folder import RunFolder
 
 pytestmark = pytest.mark.usefixtures("warm")
 
 SCRIPTS = Path(__file__).resolve().parents[2] / "scripts"
-CALL = """
-import runpy, sys
-sys.exit(runpy.run_path({path!r})["main"]({arguments!r}))
-"""
 ID = "me/melanoma-tiny"
 PUSH = (
     *("--config", "tiny.yaml", "--id", ID, "--competition", "siim"),
@@ -51,8 +48,7 @@ RECIPE = {
 
 
 def call(stub: Stub, script: str, *arguments: str) -> "subprocess.CompletedProcess[str]":
-    code = CALL.format(path=str(SCRIPTS / f"{script}.py"), arguments=[*arguments])
-    return stub.run(code, timeout_s=120)
+    return stub.call(SCRIPTS / f"{script}.py", *arguments)
 
 
 @pytest.fixture
@@ -83,26 +79,23 @@ def check_submission(kernel: Kernel, home: Path) -> None:
     assert submission["target"].between(0, 1).all()
 
 
-def outputs_of(stub: Stub, kernel: Kernel) -> None:
-    """What the kernel has left is what Kaggle lists."""
-    paths = [path for path in sorted(kernel.working.rglob("*")) if path.is_file()]
-    names = [path.relative_to(kernel.working).as_posix() for path in paths]
-    for path, name in zip(paths, names):
-        stub.on(f"/files/{name}", Answer(path.read_bytes(), content_type="a/b"))
-    files = [{"fileName": name, "url": stub.signed(f"/files/{name}")} for name in names]
-    stub.on("ListKernelSessionOutput", {"files": files, "log": "[]"})
-    stub.on("GetKernelSessionStatus", {"status": "COMPLETE"})
+def check_size_in_readme(text: str) -> None:
+    readme = (SCRIPTS.parent / "README.md").read_text(encoding="utf-8")
+    written = re.search(r"self-extracting script of about (\d+) kB", readme)
+    assert written, "the size of a kernel is not in README.md"
+    assert len(text) / 1000 == pytest.approx(int(written[1]), rel=0.1)
 
 
 def test_a_kernel_is_pushed_runs_and_comes_home(stub: Stub, home: Path, kernel: Kernel) -> None:
     text = pushed(stub)
+    check_size_in_readme(text)
     kernel.attach(home / "input" / "tiny", "competitions/siim")
     ended = kernel.run_text(text)
     assert ended.code == 0, ended.log
     check_submission(kernel, home)
     assert {path.name for path in kernel.working.iterdir()} == {"folds", "runs", "submission.csv"}
 
-    outputs_of(stub, kernel)
+    stub.has_left(kernel.working)
     followed = call(stub, "push_kernel", *FOLLOW)
     assert followed.returncode == 0, followed.stderr
     run = RunFolder(home / "runs" / "tiny")
@@ -117,7 +110,8 @@ def test_a_kernel_is_pushed_runs_and_comes_home(stub: Stub, home: Path, kernel: 
 
     stub.on("StartSubmissionUpload", {"token": "t", "createUrl": stub.signed("/up")})
     stub.on("/up", {})
-    stub.on("CreateSubmission", {"message": "Successfully submitted"})
+    stub.on("CreateSubmission", {"message": "Successfully submitted", "ref": 1})
+    stub.on("ListSubmissions", {"submissions": [{"ref": 1, "status": "COMPLETE"}]})
     handed_in = call(stub, "push_kernel", "submit", "--run-dir", "runs/tiny")
     assert handed_in.returncode == 0, handed_in.stderr
     assert stub.got("/up")[0].body == run.submission_csv.read_bytes()

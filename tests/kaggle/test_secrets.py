@@ -34,7 +34,7 @@ TOKENS = {
 @pytest.mark.parametrize("kind", sorted(TOKENS))
 def test_a_token_is_found_and_never_shown(kind: str) -> None:
     files = {"a.py": b"x = 1\n", "configs/b.yaml": f"# one\n\nx: {TOKENS[kind]}\n".encode()}
-    with pytest.raises(SecretError, match=r"configs/b.yaml, line 3: .*Take it out") as caught:
+    with pytest.raises(SecretError, match=r"\(.*configs/b.yaml, line 3.*\). Take it out") as caught:
         check_no_secrets(files, {})
     assert kind in str(caught.value)
     assert TOKENS[kind] not in str(caught.value)
@@ -57,8 +57,8 @@ def test_any_bytes_can_be_searched(content: bytes) -> None:
 def test_values_of_variables_are_found(name: str, tmp_path: Path) -> None:
     value = "horse-battery"
     own = own_secrets({"HOME": str(tmp_path), name: value, "EDITOR": "emacs-nox"})
-    assert own == {value: f"the value of {name}"}
-    with pytest.raises(SecretError, match=rf"job.json, line 2: the value of {name}") as caught:
+    assert own == {value: name}
+    with pytest.raises(SecretError, match=rf"secret: {name} \(job.json, line 2\)") as caught:
         check_no_secrets({"job.json": f"{{\n'x': '{value}'".encode()}, own)
     assert value not in str(caught.value)
 
@@ -81,15 +81,15 @@ def test_values_of_credential_files_are_found(folder: str, tmp_path: Path) -> No
     (tmp_path / folder / "access_token").write_text("access-token-value\n")
     environment = {"HOME": str(tmp_path), "KAGGLE_CONFIG_DIR": str(tmp_path / "elsewhere")}
     assert own_secrets(environment) == {
-        "kaggle-key-value": "a value of kaggle.json",
-        "access-token-value": "a value of access_token",
+        "kaggle-key-value": "kaggle.json",
+        "access-token-value": "access_token",
     }
 
 
 def test_a_token_in_a_file_that_a_variable_names_is_found(tmp_path: Path) -> None:
     (tmp_path / "mine").write_text("access-token-value")
     environment = {"HOME": str(tmp_path), "KAGGLE_API_TOKEN": str(tmp_path / "mine")}
-    assert own_secrets(environment) == {"access-token-value": "a value of mine"}
+    assert own_secrets(environment) == {"access-token-value": "mine"}
 
 
 @pytest.mark.parametrize("content", ["[1, 2, 3, 4]", '"a-plain-text"', ""])
@@ -100,13 +100,34 @@ def test_a_credential_file_of_another_form_is_taken_whole(content: str, tmp_path
 
 
 def test_a_key_of_several_lines_is_found() -> None:
-    with pytest.raises(SecretError, match=r"a.txt, line 2: a key"):
+    with pytest.raises(SecretError, match=r"a key \(a.txt, line 2\)"):
         check_no_secrets(
             {"a.txt": b"x\nfirst part\nsecond part\n"}, {"first part\nsecond": "a key"}
         )
 
 
+def test_a_find_that_is_none_may_travel_by_its_name() -> None:
+    files = {f"{number}.py": b"password = 'password'\n" for number in range(1_102)}
+    files["0.py"] += TOKENS["GitHub Token"].encode()
+    own = {"password": "DB_PASSWORD"}
+    with pytest.raises(SecretError) as caught:
+        check_no_secrets(files, own)
+    assert "DB_PASSWORD (0.py, line 1, 1.py, line 1" in str(caught.value)
+    assert "... (1102 in all))" in str(caught.value)
+    assert "this once, with --allow-secrets DB_PASSWORD 'GitHub Token'." in str(caught.value)
+    with pytest.raises(SecretError, match=r"secret: GitHub Token \(0.py, line 2\). Take"):
+        check_no_secrets(files, own, ["DB_PASSWORD"])
+    check_no_secrets(files, own, ["DB_PASSWORD", "GitHub Token"])
+
+
+@pytest.mark.parametrize("name", ["kaggle.json", "access_token", "KAGGLE_KEY"])
+def test_what_signs_in_at_kaggle_never_travels(name: str) -> None:
+    with pytest.raises(SecretError) as caught:
+        check_no_secrets({"a": b"kaggle-key-value"}, {"kaggle-key-value": name}, [name])
+    assert "--allow-secrets" not in str(caught.value)
+
+
 def test_without_the_library_nothing_is_sent(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "detect_secrets.plugins.aws", None)
+    monkeypatch.setitem(sys.modules, "detect_secrets.core.plugins.util", None)
     with pytest.raises(ConfigError, match=r"detect-secrets is not installed.*requirements-kaggle"):
         check_no_secrets({})

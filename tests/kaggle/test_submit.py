@@ -4,18 +4,22 @@ from typing import Any
 
 import pytest
 
-from fake_kaggle import FakeKaggle
+from fake_kaggle import HASTE, FakeKaggle
 from kaggle_stub import Answer, Stub
-from melanoma.errors import RunError, TableError
+from melanoma.errors import ConfigError, RunError, TableError
 from melanoma.files import sha256_of
-from melanoma.kaggle.submit import check_submission, describe, submit_run
+from melanoma.kaggle.calls import submit
+from melanoma.kaggle.failures import UnreachableError
+from melanoma.kaggle.service import Accepted, Score
+from melanoma.kaggle.submit import Submitted, await_score, check_submission, describe, submit_run
 
-START, CREATE = "StartSubmissionUpload", "CreateSubmission"
+START, CREATE, LIST = "StartSubmissionUpload", "CreateSubmission", "ListSubmissions"
 SUBMIT = """
-from melanoma.kaggle.submit import submit_run
+from melanoma.kaggle.submit import await_score, submit_run
 submitted = submit_run(connect(patience), Path("baseline"))
 print(submitted.message)
 print(submitted.answer)
+await_score(connect(patience), submitted, patience)
 """
 CSV = "image_name,target\nISIC_1,0.25\nISIC_2,0.5\n"
 CHOSEN = {"nested": False, "pooled_auc": 0.93124, "low": 0.92, "high": 0.9412}
@@ -43,15 +47,115 @@ def test_a_submission_is_handed_in_with_its_estimate(stub: Stub) -> None:
     stub.on(START, {"token": "blob-token", "createUrl": stub.signed("/up")})
     stub.on("/up", {})
     stub.on(CREATE, {"message": "Successfully submitted to SIIM-ISIC", "ref": 7})
+    earlier = {"ref": 6, "status": "COMPLETE", "publicScore": "0.5", "description": MESSAGE}
+    listed = [
+        {"ref": 7, "status": "PENDING"},
+        {"ref": 7, "status": "COMPLETE", "publicScore": "0.91"},
+    ]
+    stub.on(LIST, *({"submissions": [one, earlier]} for one in listed))
     done = stub.run(SUBMIT)
     assert (done.returncode, done.stderr) == (0, "")
-    assert done.stdout == f"{MESSAGE}\nSuccessfully submitted to SIIM-ISIC\n"
+    assert done.stdout.splitlines() == [
+        MESSAGE,
+        "Accepted(message='Successfully submitted to SIIM-ISIC', number=7)",
+        "baseline/submission.csv: is being scored",
+        "baseline/submission.csv: scored, public 0.91",
+    ]
     assert stub.got("/up")[0].body == CSV.encode()
     assert stub.got(CREATE)[0].json == {
         "competitionName": "siim-isic-melanoma-classification",
         "blobFileTokens": "blob-token",
         "submissionDescription": MESSAGE,
     }
+
+
+KERNEL = """
+from melanoma.kaggle.submit import await_score, submit_kernel
+submitted = submit_kernel(connect(patience), "me/melanoma-predict", 3, Path("baseline"))
+await_score(connect(patience), submitted, patience)
+"""
+
+
+def test_a_kernel_is_handed_in_and_its_score_followed(stub: Stub) -> None:
+    write_run(stub.folder / "baseline")
+    stub.on("CreateCodeSubmission", {"message": "Successfully submitted", "ref": 9})
+    scored = {"ref": 9, "status": "COMPLETE", "publicScore": "0.93", "privateScore": "0.92"}
+    pending = {"ref": 9, "status": "PENDING"}
+    stub.on(LIST, {}, {"submissions": [pending]}, Answer({}, 503), {"submissions": [scored]})
+    done = stub.run(KERNEL)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.splitlines() == [
+        "me/melanoma-predict, version 3: is being scored",
+        "me/melanoma-predict, version 3: scored, public 0.93, private 0.92",
+    ]
+    assert stub.got("CreateCodeSubmission")[0].json == {
+        "competitionName": "siim-isic-melanoma-classification",
+        "kernelOwner": "me",
+        "kernelSlug": "melanoma-predict",
+        "kernelVersion": 3,
+        "fileName": "submission.csv",
+        "submissionDescription": MESSAGE,
+    }
+
+
+def test_a_kernel_that_fails_on_the_hidden_test_set_is_a_failure(stub: Stub) -> None:
+    write_run(stub.folder / "baseline")
+    stub.on("CreateCodeSubmission", {"message": "Successfully submitted"})
+    failed = {"status": "ERROR", "description": MESSAGE, "errorDescription": "Notebook Timeout"}
+    stub.on(LIST, {"submissions": [failed]})  # without a number it is known by its message
+    done = stub.run(KERNEL)
+    assert done.returncode == 1
+    assert (
+        "me/melanoma-predict, version 3: could not be scored: Notebook Timeout. See" in done.stderr
+    )
+
+
+@pytest.mark.parametrize("answer", [{"code": 400, "message": "not a code competition"}])
+def test_a_kernel_that_is_refused_is_a_failure(stub: Stub, answer: dict[str, Any]) -> None:
+    write_run(stub.folder / "baseline")
+    stub.on("CreateCodeSubmission", Answer(answer, 400))
+    done = stub.run(KERNEL)
+    assert done.returncode == 1
+    assert "Kaggle answers 400 (not a code competition). It says why" in done.stderr
+
+
+def waited(*scores: Any) -> list[str]:
+    said: list[str] = []
+    submitted = Submitted("x.csv", "siim", "message", Accepted("taken"))
+    try:
+        await_score(FakeKaggle(score=scores), submitted, HASTE, said.append)
+    except (UnreachableError, KeyboardInterrupt) as error:
+        said.append(type(error).__name__)
+    return said
+
+
+def test_waiting_for_a_score_may_be_given_up() -> None:
+    away = UnreachableError("away.")
+    pending, done = Score("PENDING"), Score("COMPLETE")
+    assert waited(None, pending, pending, done) == [
+        "x.csv: is being scored", "x.csv: scored, no score is shown",
+    ]  # fmt: skip
+    assert waited(away, away, done)[-1] == "x.csv: scored, no score is shown"
+    page = "https://www.kaggle.com/competitions/siim/submissions"
+    for scores, name in (
+        ([away], "UnreachableError"),
+        ([KeyboardInterrupt()], "KeyboardInterrupt"),
+    ):
+        assert waited(*scores)[-2:] == [f"x.csv is scored at Kaggle: {page}", name]
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"kernel": "me/kernel"}, "--kernel and --version: belong together"),
+        ({"version": 3}, "--kernel and --version: belong together"),
+        ({"kernel": "kernel", "version": 3}, "--kernel kernel: not understood"),
+        ({}, "--run-dir or --kernel: say what is handed in"),
+    ],
+)
+def test_what_is_handed_in_has_to_be_said(given: dict[str, Any], message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        submit(**given)
 
 
 def test_an_upload_that_fails_is_a_failure(stub: Stub) -> None:
@@ -97,7 +201,7 @@ def test_a_submission_that_is_refused_is_a_failure(
 def test_a_message_of_ones_own_needs_no_description(tmp_path: Path) -> None:
     (write_run(tmp_path / "baseline") / "submission.json").unlink()
     kaggle = FakeKaggle(submit=["taken"])
-    assert submit_run(kaggle, tmp_path / "baseline", "by hand").answer == "taken"
+    assert submit_run(kaggle, tmp_path / "baseline", "by hand").answer == Accepted("taken")
     assert kaggle.calls == ["submit by hand"]
     with pytest.raises(RunError, match=r"submission.json: is missing, or .* --message"):
         submit_run(kaggle, tmp_path / "baseline")

@@ -82,6 +82,7 @@ def test_a_fold_is_trained_and_submitted(first: tuple[Kernel, Ended], tiny: Path
     assert submission["target"].between(0, 1).all()
     # Only outputs: the rest is elsewhere.
     assert {path.name for path in kernel.working.iterdir()} == {"folds", "runs", "submission.csv"}
+    assert not list(kernel.working.rglob(".*"))
     assert (kernel.root / "tmp" / "melanoma_kernel" / "packages" / "melanoma_probe.py").exists()
     lines = [line for line in ended.log.splitlines() if line.startswith("$ python ")]
     assert [line.split()[2].rpartition("/")[2] for line in lines] == [
@@ -127,19 +128,39 @@ def test_no_time_at_all_leaves_the_folds(make: Make, tiny: Path) -> None:
     assert (kernel.working / "folds" / "folds.csv").is_file()
 
 
-def test_predicting_other_photographs_with_the_parts_of_a_run(
-    make: Make, tiny: Path, first: tuple[Kernel, Ended], second: tuple[Kernel, Ended]
+@pytest.mark.parametrize("n_rows", [7, 90])
+def test_a_hidden_test_set_is_predicted_with_the_parts_of_a_run(
+    make: Make, tiny: Path, first: tuple[Kernel, Ended], second: tuple[Kernel, Ended], n_rows: int
 ) -> None:
-    kernel = make("predict")
+    """As a code competition does: the same kernel, on other rows than those it was tried with."""
+    kernel = make(f"predict{n_rows}")
     data = kernel.attach(tiny, "siim")
-    for name in ("test.csv", "sample_submission.csv"):  # as a hidden test set would be
-        pd.read_csv(data / name).iloc[:7].to_csv(data / name, index=False)
+    hide_test_set(data, n_rows)
     kernel.attach(first[0].working, "first")
     kernel.attach(second[0].working, f"{NOTEBOOK}/second")
     ended = kernel.run(job(mode="predict", folds="all", runs=("me/first", "me/second")))
     assert ended.code == 0, ended.log
-    assert len(pd.read_csv(kernel.submission)) == 7
+    submission = pd.read_csv(kernel.submission)
+    form = pd.read_csv(data / "sample_submission.csv")
+    assert submission["image_name"].tolist() == form["image_name"].tolist()
+    assert len(submission) == n_rows
+    assert submission["target"].between(0, 1).all()
+    assert not list(kernel.working.rglob("*.ckpt"))  # they are in the other kernels' output
     assert ended.last_line.endswith("submission.csv rests on fold 0, 1 of 2.")
+
+
+def hide_test_set(data: Path, n_rows: int) -> None:
+    """Put other photographs in place of those of the test set, under names of their own."""
+    test = pd.read_csv(data / "test.csv")
+    rows = test.iloc[[number % len(test) for number in range(n_rows)]].reset_index(drop=True)
+    names = [f"HIDDEN_{number}" for number in range(n_rows)]
+    for old, new in zip(rows["image_name"], names):
+        shutil.copy(data / "jpeg/test" / f"{old}.jpg", data / "jpeg/test" / f"{new}.jpg")
+    for old in test["image_name"]:
+        (data / "jpeg/test" / f"{old}.jpg").unlink()
+    rows.assign(image_name=names).to_csv(data / "test.csv", index=False)
+    form = pd.DataFrame({"image_name": names[::-1], "target": 0})
+    form.to_csv(data / "sample_submission.csv", index=False)
 
 
 def test_blending_runs_of_several_kernels(

@@ -26,6 +26,7 @@ _LISTS = {
     "datasets": "further datasets to attach, owner/slug each: wheels, weights",
     "models": "models of Kaggle to attach, owner/model/framework/variation/version each",
     "weights": "names of files of weights in the datasets, beside those of the recipe",
+    "allow_secrets": "names of finds that are no secrets, as the message has them; for this call",
 }
 _SWITCHES = {
     "internet": "let the kernel fetch packages and published weights",
@@ -126,8 +127,14 @@ def _follow(parser: ArgumentParser, arguments: list[str]) -> Call:
 
 
 def _add_submit(parser: ArgumentParser) -> None:
-    parser.add_argument("--run_dir", type=Path, required=True, help="a run or blend")
-    parser.add_argument("--message", default="", help="by default made of the estimate")
+    parser.add_argument(
+        "--run_dir", type=Path, default=None, help="a run or blend; with --kernel, for the message"
+    )
+    parser.add_argument("--kernel", default="", help="owner/slug, for a code competition")
+    parser.add_argument(
+        "--version", type=int, default=0, help="of the kernel, as the push named it"
+    )
+    parser.add_argument("--message", default="", help="by default made of the run's estimate")
     parser.add_argument("--competition", default=COMPETITION, help="slug of the competition")
 
 

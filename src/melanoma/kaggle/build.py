@@ -1,6 +1,6 @@
 """Building kernels: a folder each with one self-extracting script and its kernel-metadata.json."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -38,13 +38,21 @@ class Kernel:
     recipe: Recipe | None
 
     @property
+    def heading(self) -> str:
+        """What was built, without the notes."""
+        return f"{self.id}: {self.code_file}\n{self.script.as_text()}"
+
+    @property
     def code_file(self) -> Path:
         """The script, the one file that is sent."""
         return self.folder / f"{self.folder.name}.py"
 
-    def as_text(self) -> str:
-        """What was built, and the notes."""
-        return "\n".join([f"{self.id}: {self.code_file}", self.script.as_text(), *self.notes])
+
+def describe(kernels: Sequence[Kernel]) -> str:
+    """What was built, with each note once: those of a fold's kernel alone below it."""
+    common = [note for note in kernels[0].notes if all(note in one.notes for one in kernels)]
+    own = [[one.heading, *(note for note in one.notes if note not in common)] for one in kernels]
+    return "\n".join([*(line for lines in own for line in lines), *common])
 
 
 def build_kernel(options: KernelOptions) -> Kernel:
@@ -72,7 +80,7 @@ def build_kernels(options: KernelOptions) -> list[Kernel]:
     each = [options]
     if options.one_kernel_per_fold:
         each = [options.of_fold(fold) for fold in parts.folds or ()]
-    check_no_secrets(parts.files)
+    check_no_secrets(parts.files, allowed=options.allow_secrets)
     built = [_build(one, parts) for one in each]
     for kernel, metadata in built:
         write_text(kernel.code_file, kernel.script.text)
@@ -90,6 +98,7 @@ def _build(options: KernelOptions, parts: Parts) -> tuple[Kernel, str]:
         commit=parts.tracked.note,
     )
     folder = options.output_dir / options.slug
+    attached = _attached(options)
     metadata = kernel_metadata(
         options.id,
         options.full_title,
@@ -97,11 +106,13 @@ def _build(options: KernelOptions, parts: Parts) -> tuple[Kernel, str]:
         options.accelerator,
         options.internet,
         options.private,
-        _attached(options),
+        attached,
     )
-    check_no_secrets({"job.json": job.as_json().encode(), FILE: metadata.encode()})
+    written = {"job.json": job.as_json().encode(), FILE: metadata.encode()}
+    check_no_secrets(written, allowed=options.allow_secrets)
     script = write_script(job, parts.files)
-    return Kernel(options.id, folder, job, script, notes_on(options, parts), parts.recipe), metadata
+    notes = (attached.as_text(), *notes_on(options, parts))
+    return Kernel(options.id, folder, job, script, notes, parts.recipe), metadata
 
 
 def _attached(options: KernelOptions) -> Attached:

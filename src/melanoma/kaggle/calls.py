@@ -4,8 +4,8 @@ import shlex
 from collections.abc import Collection, Sequence
 from pathlib import Path, PurePath
 
-from melanoma.errors import name_some
-from melanoma.kaggle.build import Kernel, build_kernels
+from melanoma.errors import ConfigError, name_some
+from melanoma.kaggle.build import Kernel, build_kernels, describe
 from melanoma.kaggle.connection import connect
 from melanoma.kaggle.datasets import dataset_page, upload_dataset
 from melanoma.kaggle.download import Home, bring_home
@@ -17,7 +17,8 @@ from melanoma.kaggle.parts import check_packages
 from melanoma.kaggle.push import push_kernel
 from melanoma.kaggle.queueing import push_all
 from melanoma.kaggle.service import Kaggle
-from melanoma.kaggle.submit import submit_run
+from melanoma.kaggle.settings import check_sources
+from melanoma.kaggle.submit import await_score, submit_kernel, submit_run
 from melanoma.kaggle.wheels import WheelOptions, build_wheels
 from melanoma.run_folder import RUNS, RunFolder
 from melanoma.verification.runs import verify_run
@@ -36,12 +37,11 @@ def push(options: KernelOptions, dry_run: bool = False, follow: bool = False) ->
         MelanomaError: If an option is wrong, nothing can be built, or Kaggle refuses.
     """
     kernels = build_kernels(options)
-    for kernel in kernels:
-        say_now(kernel.as_text())
+    say_now(describe(kernels))
+    check_packages(options)
     if dry_run:
         say_now("not pushed, as --dry-run asks")
         return 0
-    check_packages(options)
     kaggle = connect()
     recipe, run_dir = kernels[0].recipe, RUNS / kernels[0].job.run
     home = Home(run_dir, recipe.data_dir, recipe.folds_csv) if recipe else Home(run_dir)
@@ -76,17 +76,45 @@ def follow_kernel(ref: str, home: Home, files: str = "") -> int:
     return _to_the_end(connect(), ref, home, files)
 
 
-def submit(run_dir: Path, message: str = "", competition: str = COMPETITION) -> int:
-    """Hand in `submission.csv` of a run or blend.
+def submit(
+    run_dir: Path | None = None,
+    message: str = "",
+    competition: str = COMPETITION,
+    kernel: str = "",
+    version: int = 0,
+) -> int:
+    """Hand in `submission.csv` of a run or blend, or a kernel, and wait for its score.
+
+    Args:
+        run_dir: Of the run or blend; of a kernel, the run at home whose estimate is the message.
+        message: Instead of the estimate.
+        competition: Its name in its address.
+        kernel: `owner/slug`, for a code competition; empty to hand in a file.
+        version: Of the kernel.
 
     Returns:
         0.
 
     Raises:
-        MelanomaError: If it is no submission, or Kaggle refuses it.
+        MelanomaError: If it is no submission, or Kaggle refuses it or cannot score it.
     """
-    submitted = submit_run(connect(), run_dir, message, competition)
-    say_now(f"{submitted.path}: {submitted.answer}\n{submitted.message}")
+    check_sources("--kernel", [kernel] if kernel else [])
+    if bool(kernel) != (version > 0):
+        raise ConfigError(
+            "--kernel and --version: belong together. The push has named the version, and it is on "
+            "the kernel's page."
+        )
+    if run_dir is None and not kernel:
+        raise ConfigError(
+            "--run-dir or --kernel: say what is handed in, a run's submission.csv or a kernel."
+        )
+    kaggle = connect()
+    if kernel:
+        submitted = submit_kernel(kaggle, kernel, version, run_dir, message, competition)
+    elif run_dir is not None:
+        submitted = submit_run(kaggle, run_dir, message, competition)
+    say_now(f"{submitted.what}: {submitted.answer.message}\n{submitted.message}")
+    await_score(kaggle, submitted)
     return 0
 
 

@@ -18,7 +18,16 @@ from melanoma.files import write_atomically
 from melanoma.kaggle.credentials import redact
 from melanoma.kaggle.failures import KaggleError, NotFoundError, RefusedError, UnreachableError
 from melanoma.kaggle.patience import Patience
-from melanoma.kaggle.service import DatasetState, Output, Received, Saved, Status
+from melanoma.kaggle.service import (
+    Accepted,
+    DatasetState,
+    Output,
+    Received,
+    Saved,
+    Score,
+    Status,
+    submissions_page,
+)
 from melanoma.kaggle.transport import RAISED, TOO_MANY, bounded, explain, never_sent, status_code
 
 _LOST = {
@@ -129,21 +138,47 @@ class Client:
         """Download a file; one that breaks off is begun again, and nothing half stays."""
         return self._ask(f"downloading {output.name}", lambda: self._download(output, path))[0]
 
-    def submit(self, csv: Path, message: str, competition: str) -> str:
-        """Submit to a competition; what Kaggle says to it."""
-        page = f"https://www.kaggle.com/competitions/{competition}/submissions"
+    def submit(self, csv: Path, message: str, competition: str) -> Accepted:
+        """Submit a file to a competition."""
         answer, said = self._ask(
             f"submitting {csv} to {competition}",
             lambda: self._api.competition_submit(str(csv), message, competition, quiet=True),
-            unsure=f"Look at {page} whether it has arrived before you submit again.",
+            unsure=_unsure_of(competition),
         )
         if answer.message in ("", self._api.COMPETITION_SUBMIT_UPLOAD_FAILED_MESSAGE):
             why = f" ({said})" if said else ""
             raise RefusedError(
                 f"submitting {csv} to {competition}: the file could not be uploaded{why}; it does not "
-                f"count as a submission. Look at {page}, and try again."
+                f"count as a submission. Look at {submissions_page(competition)}, and try again."
             )
-        return redact(answer.message)
+        return Accepted(redact(answer.message), answer.ref)
+
+    def submit_kernel(
+        self, ref: str, version: int, name: str, message: str, competition: str
+    ) -> Accepted:
+        """Submit the file of that name which a version of a kernel writes, on the hidden test set."""
+        answer, _ = self._ask(
+            f"submitting version {version} of {ref} to {competition}",
+            lambda: self._api.competition_submit_code(
+                name, message, competition, ref, version, quiet=True
+            ),
+            unsure=_unsure_of(competition),
+        )
+        return Accepted(redact(answer.message), answer.ref)
+
+    def score(self, competition: str, number: int, message: str) -> Score | None:
+        """How far a submission is, by its number or else its message; None where it is not listed."""
+        listed, _ = self._ask(
+            f"asking for the score at {competition}",
+            lambda: self._api.competition_submissions(competition) or [],
+        )
+        for known in listed:  # the newest first
+            if known.ref == number if number else known.description == message:
+                public, private = known.public_score or "", known.private_score or ""
+                return Score(
+                    known.status.name, public, private, redact(known.error_description or "")
+                )
+        return None
 
     def dataset(self, ref: str) -> DatasetState | None:
         """How far a dataset is; None where there is none that we may see."""
@@ -250,6 +285,12 @@ class Client:
                 raise failure from None
             self._patience.sleep(wait_s)
         raise AssertionError("the last wait is None")
+
+
+def _unsure_of(competition: str) -> str:
+    return (
+        f"Look at {submissions_page(competition)} whether it has arrived before you submit again."
+    )
 
 
 @contextmanager

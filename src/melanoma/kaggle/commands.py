@@ -55,10 +55,16 @@ def train_command(
     ]
 
 
-def predict_command(session: Session, overwrite: bool) -> list[str]:
-    """To predict the test photographs with the folds of the job."""
+def predict_command(session: Session, run_dir: Path, overwrite: bool) -> list[str]:
+    """To predict the test photographs with the folds of the job.
+
+    Args:
+        session: With its job.
+        run_dir: Of the trained folds.
+        overwrite: Whether they have predicted other photographs before.
+    """
     options = {
-        "run_dir": session.run_dir,
+        "run_dir": run_dir,
         "data_dir": session.data_dir,
         "fold": session.job.folds,
         # The run may have been trained on another kind of machine.

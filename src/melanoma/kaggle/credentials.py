@@ -21,7 +21,7 @@ from melanoma.kaggle.failures import NothingSentError
 
 _PACKAGES = ("kaggle", "six")
 _HOW = (
-    "Make a token at https://www.kaggle.com/settings (API, Generate New Token) and put it into the "
+    "Make a token at https://www.kaggle.com/settings/api (Generate New Token) and put it into the "
     "variable KAGGLE_API_TOKEN or the file ~/.kaggle/access_token; a kaggle.json with username and "
     "key, in ~/.kaggle, will do too. Nothing was sent."
 )

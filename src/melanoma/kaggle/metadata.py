@@ -35,6 +35,17 @@ class Attached:
     kernels: Sequence[str] = ()
     models: Sequence[str] = ()
 
+    def as_text(self) -> str:
+        """A line that names all of it."""
+        kinds = {
+            "competition": self.competitions,
+            "dataset": self.datasets,
+            "output of kernel": self.kernels,
+            "model": self.models,
+        }
+        named = [f"{kind} {', '.join(names)}" for kind, names in kinds.items() if names]
+        return f"attached: {'; '.join(named) or 'nothing'}"
+
 
 def kernel_metadata(
     kernel_id: str,

@@ -25,6 +25,7 @@ class KernelOptions(JobSettings):
         datasets: further datasets to attach, owner/slug each: wheels, weights
         models: models of Kaggle to attach, owner/model/framework/variation/version each
         one_kernel_per_fold: build a kernel for each fold, called <slug>-fold-<k>
+        allow_secrets: names of finds that are no secrets, as the message that stopped a build has them
         output_dir: a folder is written in it per kernel
     """
 
@@ -35,6 +36,7 @@ class KernelOptions(JobSettings):
     datasets: tuple[str, ...] = ()
     models: tuple[str, ...] = ()
     one_kernel_per_fold: bool = False
+    allow_secrets: tuple[str, ...] = ()
     output_dir: Path = Path("build/kernel")
 
     @property

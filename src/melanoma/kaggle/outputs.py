@@ -38,7 +38,8 @@ def take_run(
         data_dir: The competition folder of this machine, for config.yaml; None to leave it.
         folds_csv: The fold file of this machine, likewise.
         folds: Which to take; None for all.
-        checkpoints: Whether networks are taken too, and not only what they have predicted.
+        checkpoints: Whether networks are taken too, and not only what they have predicted; if not,
+            done.json does not name them either.
 
     Raises:
         RunError: If they are no runs, of different configurations or tables, or hold one fold with
@@ -164,6 +165,10 @@ def _copy_fold(source: Path, place: Path, left_out: Collection[str]) -> None:
         (copy / path).parent.mkdir(parents=True, exist_ok=True)
         # The content alone: what is attached to a kernel is read-only, and its copy must not be.
         shutil.copyfile(source / path, copy / path)
+    if left_out and (fold := FoldFolder(copy)).is_done:
+        done = fold.read_done()
+        kept = {name: sha for name, sha in _files_named(fold).items() if (copy / name).is_file()}
+        write_json(fold.done_json, done | {"files": kept})
     if place.exists():
         place.rename(earlier)
     copy.rename(place)

@@ -1,40 +1,19 @@
 """Nothing secret may travel: what is packed is searched for tokens, and for this machine's own."""
 
-import importlib
 import json
 import os
 import re
-from collections.abc import Iterator, Mapping
+import shlex
+from collections import defaultdict
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from melanoma.errors import ConfigError, MelanomaError, name_some
 
-if TYPE_CHECKING:
-    from detect_secrets.plugins.base import BasePlugin
-
-# Of detect-secrets those that know a token by its form. Those that guess (by entropy, by the words
-# around it) find checksums and names of variables.
-_PLUGINS = {
-    "aws": "AWSKeyDetector",
-    "azure_storage_key": "AzureStorageKeyDetector",
-    "basic_auth": "BasicAuthDetector",
-    "discord": "DiscordBotTokenDetector",
-    "github_token": "GitHubTokenDetector",
-    "gitlab_token": "GitLabTokenDetector",
-    "jwt": "JwtTokenDetector",
-    "mailchimp": "MailchimpDetector",
-    "npm": "NpmDetector",
-    "openai": "OpenAIDetector",
-    "private_key": "PrivateKeyDetector",
-    "pypi_token": "PypiTokenDetector",
-    "sendgrid": "SendGridDetector",
-    "slack": "SlackDetector",
-    "square_oauth": "SquareOAuthDetector",
-    "stripe": "StripeDetector",
-    "telegram_token": "TelegramBotTokenDetector",
-    "twilio": "TwilioKeyDetector",
-}
+# Detectors of detect-secrets that go by the words around: they find names of variables.
+_GUESSES = {"Artifactory Credentials", "Cloudant Credentials", "IBM Cloud IAM Key",
+            "IBM COS HMAC Credentials", "Public IP (ipv4)", "SoftLayer Credentials"}  # fmt: skip
 # Forms which it does not know: each is published by the service that issues it.
 _FURTHER = {
     "Kaggle API key": r"""["']key["']\s*:\s*["'][0-9a-f]{32}["']""",
@@ -58,85 +37,96 @@ class SecretError(MelanomaError):
     """Something secret would have been published."""
 
 
-def check_no_secrets(files: Mapping[str, bytes], own: Mapping[str, str] | None = None) -> None:
+def check_no_secrets(
+    files: Mapping[str, bytes],
+    own: Mapping[str, str] | None = None,
+    allowed: Collection[str] = (),
+) -> None:
     """Check that no file holds a token, a key or a password.
 
     Args:
         files: By their names.
-        own: The secrets of this machine with what each is called; by default `own_secrets()`.
+        own: The secrets of this machine with the name of each; by default `own_secrets()`.
+        allowed: Names of finds that are none, as the message has them; of what signs in at Kaggle
+            nothing may travel.
 
     Raises:
-        SecretError: Naming files and lines, never the secret.
+        SecretError: Naming each kind of find with its files and lines, never the secret.
         ConfigError: If detect-secrets is not installed.
     """
     known = own_secrets() if own is None else own
-    plugins = _create_plugins()
-    found = [
-        f"{name}, line {number}: {what}"
-        for name, content in sorted(files.items())
-        for number, what in _find(content.decode("utf-8", "replace"), known, plugins)
-    ]
-    if found:
+    detectors = _create_detectors()
+    places: dict[str, list[str]] = defaultdict(list)
+    for name, content in sorted(files.items()):
+        for number, what in _find(content.decode("utf-8", "replace"), known, detectors):
+            if what not in allowed or _signs_in(what):
+                places[what].append(f"{name}, line {number}")
+    if places:
+        found = "; ".join(f"{what} ({name_some(where)})" for what, where in places.items())
+        options = shlex.join(what for what in places if not _signs_in(what))
+        hint = f" What is none may travel, for this once, with --allow-secrets {options}."
         raise SecretError(
-            f"what would be sent holds a secret ({name_some(found)}). Take it out; if it has ever "
-            "been sent or committed, revoke it where it was issued. Nothing has been written."
+            f"what would be sent holds a secret: {found}. Take it out; if it has ever been sent or "
+            f"committed, revoke it where it was issued.{hint if options else ''} Nothing has been "
+            "written."
         )
 
 
 def own_secrets(environment: Mapping[str, str] | None = None) -> dict[str, str]:
-    """The credentials of this machine: what each is called, by its value.
+    """The credentials of this machine: the variable or file that each is of, by its value.
 
     Args:
         environment: By default that of this process.
     """
     environment = os.environ if environment is None else environment
-    values = {
-        value.strip(): f"the value of {name}"
-        for name, value in environment.items()
-        if _SECRET_NAMES.search(name)
-    }
+    named = {k: v.strip() for k, v in environment.items() if _SECRET_NAMES.search(k)}
+    values = {value: name for name, value in named.items()}
     for path in _credential_files(environment):
-        values |= dict.fromkeys(_values_in(path), f"a value of {path.name}")
-    return {value: what for value, what in values.items() if _may_be_secret(value)}
+        values |= dict.fromkeys(_values_in(path), path.name)
+    return {value: name for value, name in values.items() if _may_be_secret(value)}
 
 
-def _find(
-    text: str, own: Mapping[str, str], plugins: "list[BasePlugin]"
-) -> Iterator[tuple[int, str]]:
+def _find(text: str, own: Mapping[str, str], detectors: list[Any]) -> Iterator[tuple[int, str]]:
     """Lines and what is in them. Almost always nothing is, which takes one look at the whole."""
-    suspects = [plugin for plugin in plugins if any(plugin.analyze_string(text))]
+    suspects = [detector for detector in detectors if any(detector.analyze_string(text))]
     forms = {what: form for what, form in _FURTHER.items() if re.search(form, text)}
-    values = {value: what for value, what in own.items() if value in text}
     # One of several lines, as some keys are, begins in the first line that has its beginning.
-    starts = {value.splitlines()[0]: what for value, what in values.items()}
-    if not (suspects or forms or values):
+    starts = {value.splitlines()[0]: name for value, name in own.items() if value in text}
+    if not (suspects or forms or starts):
         return
     for number, line in enumerate(text.splitlines(), start=1):
-        yield from ((number, what) for value, what in starts.items() if value in line)
+        yield from ((number, name) for value, name in starts.items() if value in line)
         yield from ((number, what) for what, form in forms.items() if re.search(form, line))
         # Not `analyze_line`, which can be set to ask the issuer whether a token is valid.
-        yield from ((number, p.secret_type) for p in suspects if any(p.analyze_string(line)))
+        yield from ((number, d.secret_type) for d in suspects if any(d.analyze_string(line)))
 
 
-def _create_plugins() -> "list[BasePlugin]":
+def _create_detectors() -> list[Any]:
+    """Those that know a token by its form; others guess, by entropy, and find checksums."""
     try:
-        modules = {
-            name: importlib.import_module(f"detect_secrets.plugins.{name}") for name in _PLUGINS
-        }
+        from detect_secrets.core.plugins.util import get_mapping_from_secret_type_to_class
+        from detect_secrets.plugins.base import RegexBasedDetector
     except ModuleNotFoundError as error:
         raise ConfigError(_MISSING) from error
-    return [getattr(modules[name], plugin)() for name, plugin in _PLUGINS.items()]
+    known = get_mapping_from_secret_type_to_class().items()
+    by_form: list[Any] = [kind for name, kind in known if name not in _GUESSES]
+    return [kind() for kind in by_form if issubclass(kind, RegexBasedDetector)]
+
+
+# Where Kaggle's client looks (kaggle 2.2.5, `authenticate`).
+_KAGGLE_FILES = ("kaggle.json", "access_token", "access_token.txt", "credentials.json")
+
+
+def _signs_in(name: str) -> bool:
+    return name in _KAGGLE_FILES or name.startswith("KAGGLE_")
 
 
 def _credential_files(environment: Mapping[str, str]) -> Iterator[Path]:
-    """Where Kaggle's client looks (kaggle 2.2.5, `authenticate`)."""
     home = Path(environment.get("HOME") or Path.home())
     configured = environment.get("KAGGLE_CONFIG_DIR")
     config = Path(environment.get("XDG_CONFIG_HOME") or home / ".config") / "kaggle"
-    folders = [home / ".kaggle", config, *([Path(configured)] if configured else [])]
-    for folder in folders:
-        for name in ("kaggle.json", "access_token", "access_token.txt", "credentials.json"):
-            yield folder / name
+    for folder in (home / ".kaggle", config, *([Path(configured)] if configured else [])):
+        yield from (folder / name for name in _KAGGLE_FILES)
     token = environment.get("KAGGLE_API_TOKEN", "")
     if token and len(token) < 4096 and "\n" not in token:
         yield Path(token)

@@ -103,6 +103,41 @@ class Received:
     lost: Sequence[str] = ()
 
 
+@dataclass(frozen=True)
+class Accepted:
+    """What Kaggle says to a submission.
+
+    Attributes:
+        message: To be shown.
+        number: Of the submission; 0 where Kaggle does not say.
+    """
+
+    message: str
+    number: int = 0
+
+
+@dataclass(frozen=True)
+class Score:
+    """How far Kaggle is with a submission.
+
+    Attributes:
+        status: PENDING, COMPLETE or ERROR.
+        public: The score on the public leaderboard; empty for none.
+        private: The same of the private one, once it is shown.
+        error: Why there is none.
+    """
+
+    status: str
+    public: str = ""
+    private: str = ""
+    error: str = ""
+
+
+def submissions_page(competition: str) -> str:
+    """The address of one's own submissions."""
+    return f"https://www.kaggle.com/competitions/{competition}/submissions"
+
+
 class Kaggle(Protocol):
     """What this project asks of Kaggle. Everything raises `KaggleError` where it fails."""
 
@@ -124,8 +159,16 @@ class Kaggle(Protocol):
     def fetch(self, output: Output, path: Path) -> Path:
         """Download a file."""
 
-    def submit(self, csv: Path, message: str, competition: str) -> str:
-        """Submit to a competition; what Kaggle says to it."""
+    def submit(self, csv: Path, message: str, competition: str) -> Accepted:
+        """Submit a file to a competition."""
+
+    def submit_kernel(
+        self, ref: str, version: int, name: str, message: str, competition: str
+    ) -> Accepted:
+        """Submit the file of that name which a version of a kernel writes, on the hidden test set."""
+
+    def score(self, competition: str, number: int, message: str) -> Score | None:
+        """How far a submission is, by its number or else its message; None where it is not listed."""
 
     def dataset(self, ref: str) -> DatasetState | None:
         """How far a dataset is; None where there is none that we may see."""

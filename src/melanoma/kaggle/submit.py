@@ -6,8 +6,11 @@ from typing import Any
 
 from melanoma.errors import RunError, TableError
 from melanoma.files import read_object, sha256_of
+from melanoma.kaggle.failures import RefusedError, UnreachableError
+from melanoma.kaggle.follow import Say, say_now
 from melanoma.kaggle.job import COMPETITION
-from melanoma.kaggle.service import Kaggle
+from melanoma.kaggle.patience import Patience
+from melanoma.kaggle.service import Accepted, Kaggle, Score, submissions_page
 from melanoma.run_folder import RunFolder
 from melanoma.tables import (
     SUBMISSION_COLUMNS,
@@ -26,14 +29,16 @@ class Submitted:
     """What was handed in.
 
     Attributes:
-        path: Of the file.
+        what: The file, or the version of a kernel.
+        competition: Its name in its address.
         message: That it was handed in with.
         answer: What Kaggle said.
     """
 
-    path: Path
+    what: str
+    competition: str
     message: str
-    answer: str
+    answer: Accepted
 
 
 def submit_run(
@@ -56,7 +61,91 @@ def submit_run(
     """
     path = check_submission(run_dir)
     message = message or describe(run_dir)
-    return Submitted(path, message, kaggle.submit(path, message, competition))
+    return Submitted(str(path), competition, message, kaggle.submit(path, message, competition))
+
+
+def submit_kernel(
+    kaggle: Kaggle,
+    ref: str,
+    version: int,
+    run_dir: Path | None = None,
+    message: str = "",
+    competition: str = COMPETITION,
+) -> Submitted:
+    """Submit a version of a kernel to a code competition, which runs it on the hidden test set.
+
+    Args:
+        kaggle: As `connection.connect` gives it.
+        ref: `owner/slug` of a kernel that writes submission.csv.
+        version: Of the kernel, as the push has named it.
+        run_dir: A run or blend at home, whose estimate is the message.
+        message: Instead of the estimate.
+        competition: Its name in its address.
+
+    Raises:
+        RunError: If the run has no estimate, and no message is given.
+        RefusedError: If Kaggle does not take it.
+        KaggleError: If Kaggle cannot be reached, or not by us.
+    """
+    what = f"{ref}, version {version}"
+    message = message or (what if run_dir is None else describe(run_dir))
+    name = RunFolder(Path()).submission_csv.name
+    answer = kaggle.submit_kernel(ref, version, name, message, competition)
+    return Submitted(what, competition, message, answer)
+
+
+def await_score(
+    kaggle: Kaggle,
+    submitted: Submitted,
+    patience: Patience | None = None,
+    say: Say = say_now,
+) -> Score:
+    """Wait until Kaggle has scored what was handed in, and say what it is worth.
+
+    Ctrl-C ends the waiting, not the submission.
+
+    Args:
+        kaggle: As `connection.connect` gives it.
+        submitted: What is waited for.
+        patience: How often to look, and how long Kaggle may be away.
+        say: Shows a line.
+
+    Raises:
+        RefusedError: If Kaggle could not score it, with its reason.
+        KaggleError: If Kaggle stays away.
+    """
+    patience = patience or Patience()
+    lapses, before = 0, ""
+    try:
+        while True:
+            try:
+                answer = submitted.answer
+                score = kaggle.score(submitted.competition, answer.number, submitted.message)
+                lapses = 0
+            except UnreachableError as error:
+                score, lapses = None, lapses + 1
+                if lapses >= patience.lapses:
+                    raise
+                say(f"{error} (Trying again; the submission is not touched.)")
+            if score is not None and score.status != "PENDING":
+                break
+            if score is not None and score.status != before:
+                before = score.status
+                say(f"{submitted.what}: is being scored")
+            patience.sleep(patience.interval_s)
+    except (KeyboardInterrupt, UnreachableError):
+        say(f"{submitted.what} is scored at Kaggle: {submissions_page(submitted.competition)}")
+        raise
+    if score.status == "ERROR":
+        why = score.error.rstrip(".") or "no reason is given"
+        raise RefusedError(
+            f"{submitted.what}: could not be scored: {why}. See "
+            f"{submissions_page(submitted.competition)}."
+        )
+    shown = [f"{kind} {text}" for kind, text in (("public", score.public), ("private", score.private))
+             if text]  # fmt: skip
+    say(f"{submitted.what}: scored, {', '.join(shown) or 'no score is shown'}")
+    return score
 
 
 def check_submission(run_dir: Path) -> Path:

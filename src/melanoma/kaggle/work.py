@@ -1,5 +1,6 @@
 """What a kernel does once everything is there: folds, training, prediction, submission."""
 
+import shutil
 import sys
 import time
 from argparse import ArgumentParser
@@ -17,6 +18,7 @@ from melanoma.kaggle import commands
 from melanoma.kaggle.outputs import take_run
 from melanoma.kaggle.session import Session, parse_session
 from melanoma.kaggle.steps import StepError, run_step
+from melanoma.locking import LOCKS
 from melanoma.run_folder import TEST_SHA256, RunFolder
 from melanoma.tables import FOLD, test_csv
 
@@ -40,6 +42,9 @@ def main(arguments: list[str]) -> int:
     except StepError as error:
         print(f"error: {error}", file=sys.stderr, flush=True)
         return error.code
+    finally:
+        for locks in session.working.glob(f"runs/*/{LOCKS}"):
+            shutil.rmtree(locks, ignore_errors=True)  # of no use to whoever reads the output
     return 0
 
 
@@ -72,18 +77,23 @@ def train(session: Session) -> str:
 
 
 def predict(session: Session) -> str:
-    """Predict the test photographs with folds that earlier kernels have trained."""
+    """Predict the test photographs with folds that earlier kernels have trained.
+
+    The networks are copied to scratch: they are in the output of those kernels already.
+    """
     folds_csv = _folds_csv(session)
     asked = None if session.job.folds == _ALL else _asked(session, [])
-    run = take_run(session.sources, session.run_dir, session.data_dir, folds_csv, asked)
+    place = session.scratch / "runs" / session.job.run
+    run = take_run(session.sources, place, session.data_dir, folds_csv, asked)
     sha256 = sha256_of(_test_table(session))
     is_another = any(
         run.fold(fold).is_predicted and run.fold(fold).read_done().get(TEST_SHA256) != sha256
         for fold in run.finished_folds()
     )
-    command = commands.predict_command(session, overwrite=is_another)
+    command = commands.predict_command(session, run.path, overwrite=is_another)
     run_step(command, session.bundle, session.deadline)
-    return _submit(session, {run: _folds_in(folds_csv, _column_of(run))})
+    kept = take_run([run.path], session.run_dir, checkpoints=False)
+    return _submit(session, {kept: _folds_in(folds_csv, _column_of(kept))})
 
 
 def ensemble(session: Session) -> str:
