@@ -13,7 +13,7 @@ import pytest
 from documented import README, ROOT, executed, made_tiny, pages
 from kaggle_stub import Answer, Stub, stub_in
 from melanoma.kaggle.job import ACCELERATORS
-from melanoma.kaggle.requirements import packages_to_bring
+from melanoma.kaggle.packages import packages_to_bring
 from tiny_wheel import wheel
 from warm_python import WarmPython
 

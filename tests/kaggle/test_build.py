@@ -219,9 +219,7 @@ def test_a_fold_file_too_large_is_refused(folds_csv: Path) -> None:
 
 
 def test_building_takes_no_torch_into_this_process() -> None:
-    modules = (
-        "build, melanoma.kaggle.wheels, melanoma.kaggle.notebook, melanoma.kaggle.dependencies"
-    )
+    modules = "build, melanoma.kaggle.wheels, melanoma.kaggle.notebook"
     code = f"import sys, melanoma.kaggle.{modules}; print('torch' in sys.modules)"
     environment = {**os.environ, "PYTHONPATH": str(project_root() / "src")}
     printed = subprocess.check_output([COLD, "-c", code], env=environment, text=True)

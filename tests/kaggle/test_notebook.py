@@ -49,6 +49,7 @@ def project(tmp_path: Path) -> Path:
     for part in ("src", "scripts", "configs", "kaggle_kernel"):
         skipped = shutil.ignore_patterns("__pycache__")
         shutil.copytree(project_root() / part, folder / part, ignore=skipped)
+    shutil.copy(project_root() / "requirements.txt", folder)
     stub = folder / "src" / "melanoma" / "kaggle" / "kernel.py"
     stub.write_text(STUB.format(code=0))
     return folder

@@ -1,24 +1,36 @@
+import ast
 import importlib
+import importlib.metadata
+import re
+import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
 from importlib.metadata import version
 from pathlib import Path
 
 import pytest
 
 from melanoma.errors import ConfigError
-from melanoma.kaggle.job import Requirement
+from melanoma.kaggle.bundle import SCRIPTS
+from melanoma.kaggle.job import ACCELERATORS, Mode, Requirement
 from melanoma.kaggle.mounts import Mounts, list_mounts
 from melanoma.kaggle.packages import (
+    PINS,
+    RANGES,
     InstallationError,
     Plan,
     found_version,
     install,
+    packages_to_bring,
     plan_packages,
     plans_as_text,
+    read_requirements,
 )
+from melanoma.kaggle.project import project_root
 from tiny_wheel import PROBE, wheel
 
+ROOT = project_root()
 SOURCE = Path(__file__).parents[2] / "src"
 NOTHING = Mounts(Path("input"), ())
 
@@ -122,3 +134,109 @@ def test_an_installation_that_fails_leaves_nothing(tmp_path: Path) -> None:
         install([good, bad], tmp_path / "packages")
     assert not list((tmp_path / "packages").glob("*"))
     install([], tmp_path / "packages")
+
+
+def names(mode: Mode) -> list[str]:
+    return [requirement.name for requirement in read_requirements(mode)]
+
+
+def test_what_the_images_lack_is_brought() -> None:
+    gpu = {requirement.name for requirement in packages_to_bring(["t4x2"])}
+    tpu = {requirement.name for requirement in packages_to_bring(["tpu"])}
+    blend = {requirement.name for requirement in packages_to_bring(["cpu"], "ensemble")}
+    assert blend == {"jsonargparse", "docstring-parser", "typeshed-client"}
+    assert gpu == blend | {"lightning", "efficientnet-pytorch"}
+    assert tpu == gpu | {"pytorch-lightning", "lightning-utilities", "torchmetrics"}
+
+
+@pytest.mark.parametrize("mode", ["train", "predict", "ensemble"])
+def test_a_kernel_needs_no_more_than_it_runs(mode: Mode) -> None:
+    needed = set(names(mode))
+    assert not {"imagehash", "captum", "plotly", "wandb", "kaggle", "ray"} & needed
+    assert ("torch" in needed) == ("lightning" in needed) == (mode != "ensemble")
+    assert {"jsonargparse", "pandas", "scikit-learn"} <= needed
+
+
+def test_versions_are_the_pinned_ones_and_ranges_the_wanted_ones() -> None:
+    pinned = dict(
+        line.split("==") for line in (ROOT / "constraints.txt").read_text().splitlines() if line
+        and not line.startswith("#")
+    )  # fmt: skip
+    canonical = {name.lower().replace("_", "-"): number for name, number in pinned.items()}
+    for brought in packages_to_bring(list(ACCELERATORS)):
+        assert canonical[brought.name] == brought.version
+    known = {requirement.name: requirement for requirement in read_requirements("train")}
+    assert known["lightning"] == Requirement("lightning", canonical["lightning"], ">=2.5")
+    assert known["torch"] == Requirement("torch", "", ">=2.8")
+    assert known["torchmetrics"].specifier == ""
+
+
+WORKERS = ("src/melanoma/training/__main__.py", "src/melanoma/prediction/__main__.py")
+OWN = ("src/melanoma/kaggle/kernel.py", "src/melanoma/kaggle/work.py")
+RUN: dict[Mode, tuple[str, ...]] = {
+    "train": (*(f"scripts/{name}.py" for name in SCRIPTS), *WORKERS),
+    "predict": ("scripts/predict_folds.py", "scripts/build_submission.py", WORKERS[1]),
+    "ensemble": ("scripts/build_submission.py",),
+}
+# Known to be in every image, beside what requires them; torch_xla is in that for TPUs.
+OF_OTHERS = {"huggingface-hub": "timm", "safetensors": "timm", "packaging": "lightning",
+             "torch-xla": "torch", "typing-extensions": "torch", "tqdm": "timm"}  # fmt: skip
+
+
+@pytest.mark.parametrize("mode", sorted(RUN))
+def test_what_a_kernel_imports_is_in_a_list(mode: Mode) -> None:
+    known = {**importlib.metadata.packages_distributions(), "torch_xla": ["torch-xla"]}
+    imported = imported_packages(ROOT, [ROOT / name for name in (*RUN[mode], *OWN)])
+    needed = {re.sub(r"[-_.]+", "-", known[name][0]).lower() for name in imported}
+    lacking = needed - set(names(mode))
+    assert {name for name in lacking if OF_OTHERS.get(name) not in names(mode)} == set()
+
+
+def imported_packages(root: Path, entries: list[Path]) -> set[str]:
+    """Top-level names of the third-party packages that files, and what of ours they import, need.
+
+    They count wherever they are imported; our own modules where they are imported at the top of a
+    module: what a function imports of ours serves an option that a kernel does not use.
+    """
+    found: set[str] = set()
+    waiting, seen = list(entries), set[Path]()
+    while waiting:
+        path = waiting.pop()
+        if path not in seen:
+            seen.add(path)
+            tree = ast.parse(path.read_text(encoding="utf-8"))
+            found |= {name.split(".")[0] for name in imports_of(tree, everywhere=True)}
+            for name in imports_of(tree, everywhere=False):
+                parts = name.split(".") if name.split(".")[0] == "melanoma" else []
+                inits = [Path(*parts[:n], "__init__.py") for n in range(1, len(parts) + 1)]
+                own = [*inits, Path(*parts).with_suffix(".py")] if parts else []
+                waiting += [root / "src" / file for file in own if (root / "src" / file).is_file()]
+    return found - sys.stdlib_module_names - {"melanoma"}
+
+
+def imports_of(tree: ast.AST, everywhere: bool) -> Iterator[str]:
+    """Dotted names, and for `from a import b` both `a` and `a.b`, which may be a module."""
+    for node in ast.iter_child_nodes(tree):
+        if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test):
+            continue
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            yield node.module
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+        if everywhere or not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            yield from imports_of(node, everywhere)
+
+
+@pytest.mark.parametrize("name", [PINS, RANGES])
+def test_a_list_that_is_missing_or_damaged_is_named(tmp_path: Path, name: str) -> None:
+    (tmp_path / "kaggle_kernel").mkdir()
+    for known in (PINS, RANGES):
+        shutil.copy(ROOT / known, tmp_path / known)
+    assert read_requirements("train", tmp_path) == read_requirements("train")
+    (tmp_path / name).write_text("lightning 2.6\n")
+    with pytest.raises(ConfigError, match=r"requirements.txt: lightning 2.6 is no package and"):
+        read_requirements("train", tmp_path)
+    (tmp_path / name).unlink()
+    with pytest.raises(ConfigError, match=r"requirements.txt: no such file"):
+        read_requirements("train", tmp_path)

@@ -10,9 +10,9 @@ from melanoma.kaggle.bundle import Script, write_script
 from melanoma.kaggle.job import Job
 from melanoma.kaggle.metadata import FILE, Attached, kernel_metadata
 from melanoma.kaggle.options import KernelOptions, check_options
+from melanoma.kaggle.packages import read_requirements
 from melanoma.kaggle.parts import Parts, collect_parts, notes_on, weights_to_attach
 from melanoma.kaggle.recipe import Recipe
-from melanoma.kaggle.requirements import read_requirements
 from melanoma.kaggle.secrets import check_no_secrets
 from melanoma.kaggle.settings import fill_job
 

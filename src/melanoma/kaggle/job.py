@@ -51,7 +51,8 @@ class Requirement:
 
     Attributes:
         name: Of the distribution, as on PyPI.
-        version: What is installed where the image has none that fits.
+        version: What is installed where the image has none that fits; empty for the newest of the
+            specifier.
         specifier: Which versions will do, such as `>=2.8`; empty for any.
     """
 

@@ -13,7 +13,7 @@ from typing import Any
 
 from melanoma.children import Child
 from melanoma.errors import ConfigError, RunError, suggest
-from melanoma.kaggle.requirements import read_requirements
+from melanoma.kaggle.packages import read_requirements
 from melanoma.kaggle.settings import JobSettings, fill_job
 
 _FOLDS = "folds/folds.csv"

@@ -1,22 +1,102 @@
-"""The packages of a kernel: what the image has, what is attached, and what is installed."""
+"""The packages of a kernel: which it needs, what the image has, what is attached and what is installed.
+
+Nothing but the standard library is imported: when a kernel starts, packages may be missing.
+"""
 
 import importlib
 import importlib.metadata
+import re
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from melanoma.children import run_child
 from melanoma.errors import ConfigError, MelanomaError
-from melanoma.kaggle.job import Requirement
+from melanoma.kaggle.job import Mode, Requirement
 from melanoma.kaggle.mounts import Mounts
+from melanoma.kaggle.project import project_file
 
+# What has to be brought, by hand; and the ranges that the image's own versions have to be in.
+PINS, RANGES = "kaggle_kernel/requirements.txt", "requirements.txt"
+# Of the ranges: what only the report and scripts that no kernel runs need, and what blending does not.
+_AT_HOME = {"captum", "imagehash", "jinja2", "plotly", "rich", "tqdm"}
+_NETWORKS = {"albumentations", "opencv-python-headless", "pillow", "tensorboard", "timm", "torch",
+             "torchvision"}  # fmt: skip
 # The compiled basis of an image: what else is in it was built for these very versions.
 _OF_THE_IMAGE = {"torch", "torchvision", "torch-xla", "numpy"}
 # Both read versions alike; pip, without which nothing could be installed, brings its own copy.
 _READERS = ("packaging", "pip._vendor.packaging")
+_LINE = re.compile(r"([\w.-]+)(?:\[.*?\])?\s*([<>=!~][^#]*)?(?:#(.*))?")
+
+
+@dataclass(frozen=True)
+class _Pin:
+    """A line of `PINS`."""
+
+    requirement: Requirement
+    marks: Collection[str]
+
+
+def read_requirements(mode: Mode, root: Path | None = None) -> tuple[Requirement, ...]:
+    """What a kernel needs in a mode, in the order in which it is installed.
+
+    Args:
+        mode: Of the kernel.
+        root: Of the project; by default the one that this module lies in.
+
+    Raises:
+        ConfigError: If one of the two lists is missing or damaged.
+    """
+    is_blend = mode == "ensemble"
+    left_out = _AT_HOME | (_NETWORKS if is_blend else set())
+    ranges = {name: text for name, text, _ in _lines(RANGES, root) if name not in left_out}
+    pins = [pin for pin in _read_pins(root) if not (is_blend and "networks" in pin.marks)]
+    brought = [Requirement(pin.requirement.name, pin.requirement.version,
+               ranges.get(pin.requirement.name, "")) for pin in pins]  # fmt: skip
+    pinned = {pin.requirement.name for pin in _read_pins(root)}
+    own = [Requirement(name, "", text) for name, text in ranges.items() if name not in pinned]
+    return (*own, *brought)
+
+
+def packages_to_bring(
+    accelerators: Collection[str], mode: Mode = "train", root: Path | None = None
+) -> list[Requirement]:
+    """What a kernel needs, and the images of some machines are not known to have.
+
+    Args:
+        accelerators: Keys of `ACCELERATORS`.
+        mode: Of the kernel.
+        root: As for `read_requirements`.
+
+    Raises:
+        ConfigError: As `read_requirements`.
+    """
+    lacking = [pin for pin in _read_pins(root) if "tpu" in accelerators or "tpu" not in pin.marks]
+    return [pin.requirement for pin in lacking if mode != "ensemble" or "networks" not in pin.marks]
+
+
+def _read_pins(root: Path | None) -> list[_Pin]:
+    return [
+        _Pin(Requirement(name, text.removeprefix("=="), text), comment.split())
+        for name, text, comment in _lines(PINS, root)
+    ]
+
+
+def _lines(name: str, root: Path | None) -> Iterator[tuple[str, str, str]]:
+    """Name, versions and comment of each line of a list of packages."""
+    path = project_file(name, root)
+    for line in path.read_text(encoding="utf-8").splitlines():
+        if line.strip() and not line.startswith("#"):
+            match = _LINE.fullmatch(line.strip())
+            if match is None:
+                raise ConfigError(
+                    f"{path}: {line} is no package and its versions. Restore that file."
+                )
+            # As packages are named on PyPI, without regard to case, points and underscores.
+            canonical = re.sub(r"[-_.]+", "-", match[1]).lower()
+            yield canonical, (match[2] or "").strip(), match[3] or ""
 
 
 class InstallationError(MelanomaError):
@@ -42,8 +122,9 @@ class Plan:
     @property
     def pip_argument(self) -> str:
         """What pip is given."""
-        wanted = f"{self.requirement.name}=={self.requirement.version}"
-        return str(self.wheel) if self.wheel else wanted
+        known = self.requirement
+        wanted = f"=={known.version}" if known.version else known.specifier
+        return str(self.wheel) if self.wheel else known.name + wanted
 
     @property
     def origin(self) -> str:
@@ -146,7 +227,8 @@ def _fitting_wheels(requirement: Requirement, wheels: Sequence[Path]) -> Iterato
                 f"{path}: not named as a wheel is ({error}). Build the dataset again with "
                 "scripts/push_kernel.py wheels."
             ) from error
-        wanted = requirement.specifier or f"=={requirement.version}"
+        exact = f"=={requirement.version}" if requirement.version else ""
+        wanted = requirement.specifier or exact
         if name == _name(requirement) and usable & of_wheel and _will_do(str(version), wanted):
             yield version, path
 

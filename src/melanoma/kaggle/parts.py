@@ -7,9 +7,9 @@ from melanoma.errors import ConfigError
 from melanoma.folds.files import description_path, read_fold_column
 from melanoma.kaggle.bundle import source_files
 from melanoma.kaggle.options import KernelOptions
+from melanoma.kaggle.packages import packages_to_bring
 from melanoma.kaggle.project import project_root
 from melanoma.kaggle.recipe import Recipe, resolve_recipe
-from melanoma.kaggle.requirements import packages_to_bring, read_requirements
 from melanoma.kaggle.tracked import Tracked, look_up
 from melanoma.models.attached import weights_name
 
@@ -160,8 +160,7 @@ def _note_on_folds(parts: Parts) -> str:
 
 
 def _lacking(options: KernelOptions) -> str:
-    names = {requirement.name for requirement in read_requirements(options.mode)}
-    lacking = [r for r in packages_to_bring([options.accelerator]) if r.name in names]
+    lacking = packages_to_bring([options.accelerator], options.mode)
     return ", ".join(f"{r.name} {r.version}" for r in lacking)
 
 

@@ -16,9 +16,9 @@ from melanoma.children import run_child
 from melanoma.errors import ConfigError, MelanomaError, name_bytes, name_some
 from melanoma.files import write_text, writing_explained
 from melanoma.kaggle.job import ACCELERATORS, Requirement
+from melanoma.kaggle.packages import packages_to_bring
 from melanoma.kaggle.project import project_root
 from melanoma.kaggle.recipe import resolve_recipe
-from melanoma.kaggle.requirements import packages_to_bring
 from melanoma.kaggle.settings import check_sources
 
 METADATA = "dataset-metadata.json"
