@@ -108,8 +108,8 @@ def _create_detectors() -> list[Any]:
         from detect_secrets.plugins.base import RegexBasedDetector
     except ModuleNotFoundError as error:
         raise ConfigError(_MISSING) from error
-    known = get_mapping_from_secret_type_to_class().items()
-    by_form: list[Any] = [kind for name, kind in known if name not in _GUESSES]
+    known: dict[str, Any] = get_mapping_from_secret_type_to_class()
+    by_form = [kind for name, kind in known.items() if name not in _GUESSES]
     return [kind() for kind in by_form if issubclass(kind, RegexBasedDetector)]
 
 
