@@ -6,22 +6,22 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from melanoma.kaggle.patience import Patience
-from melanoma.kaggle.push import METADATA
-from melanoma.kaggle.service import (
+from melanoma.kaggle.client import (
     Accepted,
+    Client,
     DatasetState,
     Output,
-    Received,
-    Saved,
+    Pushed,
+    RetryPolicy,
     Score,
     Status,
 )
+from melanoma.kaggle.metadata import FILE as METADATA
 
-HASTE = Patience(retries=1, backoff_s=0, interval_s=30, lapses=3, sleep=lambda _: None)
+HASTE = RetryPolicy(retries=1, backoff_s=0, interval_s=30, lapses=3, sleep=lambda _: None)
 
 
-class FakeKaggle:
+class FakeKaggle(Client):
     """Answers each call with what was put down for it, in turn, the last one again and again.
 
     A call is named by its method, or by method and reference: `status me/fold-0`. Errors are raised.
@@ -45,9 +45,9 @@ class FakeKaggle:
             raise answer
         return answer
 
-    def push(self, folder: Path, ref: str) -> Saved:
-        saved: Saved = self._answer("push", ref)
-        return saved
+    def push(self, folder: Path, ref: str) -> Pushed:
+        version: int = self._answer("push", ref)
+        return Pushed(ref, version)
 
     def status(self, ref: str) -> Status:
         status: Status = self._answer("status", ref)
@@ -86,13 +86,8 @@ class FakeKaggle:
         state: DatasetState | None = self._answer("dataset", ref)
         return state
 
-    def create_dataset(self, folder: Path) -> Received:
-        received: Received = self._answer("create_dataset", folder.name)
-        return received
-
-    def version_dataset(self, folder: Path, notes: str) -> Received:
-        received: Received = self._answer("version_dataset", notes)
-        return received
+    def send_dataset(self, folder: Path, ref: str, notes: str, is_new: bool) -> None:
+        self._answer("send_dataset", ref)
 
 
 def write_kernel(folder: Path, **changed: Any) -> Path:

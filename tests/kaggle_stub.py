@@ -30,10 +30,10 @@ _PRELUDE = """
 import sys
 from pathlib import Path
 from melanoma.command_line import script
-from melanoma.kaggle.connection import connect
-from melanoma.kaggle.patience import Patience
+from melanoma.kaggle.client import connect
+from melanoma.kaggle.client import RetryPolicy
 
-patience = Patience(timeout_s={timeout_s}, retries=2, backoff_s=0.01, interval_s=0.01, lapses=3)
+policy = RetryPolicy(timeout_s={timeout_s}, retries=2, backoff_s=0.01, interval_s=0.01, lapses=3)
 
 @script
 def main(arguments):
@@ -45,7 +45,7 @@ sys.exit(main([]))
 
 _CALL = """
 import runpy, time
-Patience.__init__.__defaults__ = (120.0, 2, 0.01, 0.01, 3, time.sleep)
+RetryPolicy.__init__.__defaults__ = (120.0, 2, 0.01, 0.01, 3, time.sleep)
 sys.exit(runpy.run_path({path!r})["main"]({arguments!r}))
 """
 
@@ -160,7 +160,7 @@ class Stub:
     def run(
         self, code: str, timeout_s: float = 10.0, cwd: Path | None = None, **environment: str
     ) -> subprocess.CompletedProcess[str]:
-        """Run code as a script would, in a process of its own; `connect` and `patience` are there."""
+        """Run code as a script would, in a process of its own; `connect` and `policy` are there."""
         text = _PRELUDE.format(
             timeout_s=timeout_s, code=textwrap.indent(textwrap.dedent(code), "    ")
         )

@@ -7,7 +7,7 @@ import pytest
 from kaggle_stub import CUT, HTML, KEY, TOKEN, Answer, Stub
 
 STATUS = "GetKernelSessionStatus"
-ASK = "print(connect(patience).status('me/kernel').name)"
+ASK = "print(connect(policy).status('me/kernel').name)"
 
 
 def test_the_key_signs_every_request(stub: Stub) -> None:
@@ -31,7 +31,7 @@ def test_a_wrong_token_is_named_as_such(stub: Stub) -> None:
     done = stub.run(ASK, KAGGLE_API_TOKEN=TOKEN)
     assert done.returncode == 2
     assert "signing in at Kaggle: Kaggle answers 401 (unknown token ***)" in done.stderr
-    assert "Your token or key is not accepted: make a new one" in done.stderr
+    assert "Your token or key is not accepted. Make a token at" in done.stderr
     assert stub.got(STATUS) == []
 
 
@@ -40,7 +40,7 @@ def test_a_token_that_is_not_active_any_more_is_no_credential(stub: Stub) -> Non
     stub.environment.pop("KAGGLE_KEY")
     done = stub.run(ASK, KAGGLE_API_TOKEN=TOKEN)
     assert done.returncode == 2
-    assert "your token or key is not accepted. Make a new one" in done.stderr
+    assert "no credentials that Kaggle accepts. Make a token at" in done.stderr
     assert done.stdout == ""  # the package prints pages of help
 
 
@@ -107,8 +107,8 @@ def test_without_the_package_it_is_said_how_to_install_it(stub: Stub, missing: s
     from unittest import mock
     from importlib.util import find_spec
     found = lambda name: None if name == {missing!r} else find_spec(name)
-    with mock.patch("melanoma.kaggle.credentials.find_spec", found):
-        connect(patience)
+    with mock.patch("melanoma.kaggle.client.find_spec", found):
+        connect(policy)
     """
     done = stub.run(code)
     assert done.returncode == 2
@@ -119,7 +119,7 @@ def test_without_the_package_it_is_said_how_to_install_it(stub: Stub, missing: s
 def test_a_package_that_is_broken_is_named(stub: Stub) -> None:
     code = """
     sys.modules["kagglesdk"] = None
-    connect(patience)
+    connect(policy)
     """
     done = stub.run(code)
     assert done.returncode == 2
@@ -131,12 +131,14 @@ def test_without_credentials_nothing_is_sent(stub: Stub) -> None:
         stub.environment.pop(name)
     done = stub.run(ASK)
     assert done.returncode == 2
-    assert "No credentials for Kaggle" in done.stderr
+    assert (
+        "signing in at Kaggle: no credentials that Kaggle accepts. Make a token at" in done.stderr
+    )
     assert "https://www.kaggle.com/settings" in done.stderr
     assert (done.stdout, stub.requests) == ("", [])
 
 
 def test_the_version_is_asked_for_where_it_is_known(stub: Stub) -> None:
     stub.on(STATUS, {"status": "COMPLETE"})
-    assert stub.run("print(connect(patience).status('me/kernel/7').name)").returncode == 0
+    assert stub.run("print(connect(policy).status('me/kernel/7').name)").returncode == 0
     assert json.loads(stub.requests[0].body)["versionLabel"] == "v7"

@@ -5,17 +5,17 @@ import pytest
 
 from fake_kaggle import HASTE, FakeKaggle
 from kaggle_stub import Answer, Stub
-from melanoma.errors import ConfigError
-from melanoma.kaggle.datasets import METADATA, upload_dataset
+from melanoma.kaggle.client import DatasetState
 from melanoma.kaggle.failures import RefusedError, UnreachableError
-from melanoma.kaggle.service import DatasetState, Received
+from melanoma.kaggle.wheels import METADATA, Wheels, upload_wheels
 
 REF = "me/melanoma-wheels"
 STATUS, GET, BLOB = "GetDatasetStatus", "GetDataset", "StartBlobUpload"
 CREATE, VERSION = "CreateDataset", "CreateDatasetVersion"
 UPLOAD = """
-from melanoma.kaggle.datasets import upload_dataset
-print(upload_dataset(connect(patience), Path("wheels"), "torchmetrics 1.9.0", patience, limit_s=1))
+from melanoma.kaggle.wheels import Wheels, upload_wheels
+files = {path.name: path.stat().st_size for path in Path("wheels").glob("*.whl")}
+upload_wheels(connect(policy), Wheels(Path("wheels"), "me/melanoma-wheels", files), policy, 1)
 """
 OK = {"status": "ok", "url": f"https://www.kaggle.com/datasets/{REF}"}
 NONE = Answer({"code": 404, "message": "not found"}, 404)
@@ -47,7 +47,7 @@ def test_a_dataset_is_made_and_waited_for(stub: Stub) -> None:
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout.splitlines() == [
         f"{REF}: uploading 2 files, 40 bytes, as the first version",
-        *(f"{REF}: ready", REF),
+        f"ready: https://www.kaggle.com/datasets/{REF}; attach it with --datasets {REF}",
     ]
     (sent,) = [request.json for request in stub.got(CREATE)]
     assert (sent["slug"], sent["ownerSlug"]) == ("melanoma-wheels", "me")
@@ -67,7 +67,7 @@ def test_a_new_version_is_not_taken_for_the_one_before(stub: Stub) -> None:
     assert stub.run(UPLOAD).returncode == 0
     assert len(stub.got(GET)) == 4
     (sent,) = [request.json for request in stub.got(VERSION)]
-    assert sent["body"]["versionNotes"] == "torchmetrics 1.9.0"
+    assert sent["body"]["versionNotes"] == "wheels and weights"
 
 
 def test_a_refused_dataset_is_a_failure(stub: Stub) -> None:
@@ -99,61 +99,24 @@ def test_no_dataset_is_made_without_a_file_that_could_not_be_uploaded(stub: Stub
     ]
 
 
-@pytest.mark.parametrize(
-    ("received", "message"),
-    [
-        (Received(status="pending"), "refuses the dataset: status 'pending'. Put it right"),
-        (Received(status="ok", lost=["skin"]), r"made, but without the tags skin, which Kaggle"),
-    ],
-)
-def test_what_is_not_all_right_is_a_failure(
-    tmp_path: Path, received: Received, message: str
-) -> None:
-    kaggle = FakeKaggle(dataset=[None], create_dataset=[received])
-    with pytest.raises(RefusedError, match=message):
-        upload_dataset(kaggle, write_dataset(tmp_path / "wheels"), "", HASTE, say=lambda _: None)
+def upload(kaggle: FakeKaggle, folder: Path, limit_s: float = 1800.0) -> None:
+    write_dataset(folder)
+    wheels = Wheels(folder, REF, {"a-1-py3-none-any.whl": 20})
+    upload_wheels(kaggle, wheels, HASTE, limit_s, say=lambda _: None)
 
 
 @pytest.mark.parametrize("status", ["failed", "deleted"])
 def test_a_dataset_that_cannot_be_processed_is_a_failure(tmp_path: Path, status: str) -> None:
-    kaggle = FakeKaggle(dataset=[None, DatasetState(status)], create_dataset=[Received("", "ok")])
+    kaggle = FakeKaggle(dataset=[None, DatasetState(status)], send_dataset=[None])
     with pytest.raises(RefusedError, match=rf"could not process the dataset \({status}\). Look at"):
-        upload_dataset(kaggle, write_dataset(tmp_path / "wheels"), "", HASTE, say=lambda _: None)
+        upload(kaggle, tmp_path / "wheels")
 
 
 def test_a_dataset_is_not_waited_for_for_ever(tmp_path: Path) -> None:
-    kaggle = FakeKaggle(
-        dataset=[None, UnreachableError("away"), None, DatasetState("blobs_received", 1)],
-        create_dataset=[Received("", "ok")],
-    )
+    states = [None, UnreachableError("away"), None, DatasetState("blobs_received", 1)]
+    kaggle = FakeKaggle(dataset=states, send_dataset=[None])
     with pytest.raises(
         RefusedError, match=r"not ready after 5 minutes \(blobs_received, version 1"
     ):
-        upload_dataset(
-            kaggle, write_dataset(tmp_path / "wheels"), "", HASTE, limit_s=300, say=lambda _: None
-        )
+        upload(kaggle, tmp_path / "wheels", limit_s=300)
     assert len(kaggle.calls) == 2 + 10
-
-
-@pytest.mark.parametrize("ref", ["slug", "me/short", "me/" + "a" * 51, 7])
-def test_a_name_that_is_none_is_refused(tmp_path: Path, ref: object) -> None:
-    with pytest.raises(ConfigError, match=r"id .* is not owner/slug with 6 to 50 characters"):
-        upload_dataset(FakeKaggle(), write_dataset(tmp_path / "wheels", ref), "")
-
-
-def test_what_would_be_left_out_is_refused(tmp_path: Path) -> None:
-    folder = write_dataset(tmp_path / "wheels")
-    (folder / "inner").mkdir()
-    with pytest.raises(ConfigError, match=r"holds folders \(inner\), .* Put their files beside"):
-        upload_dataset(FakeKaggle(), folder, "")
-
-
-def test_an_empty_dataset_is_refused(tmp_path: Path) -> None:
-    folder = write_dataset(tmp_path / "wheels")
-    for wheel in folder.glob("*.whl"):
-        wheel.unlink()
-    with pytest.raises(ConfigError, match=r"holds nothing but dataset-metadata.json"):
-        upload_dataset(FakeKaggle(), folder, "")
-    (folder / METADATA).unlink()
-    with pytest.raises(ConfigError, match=r"cannot be read, or names no id .* It takes title, id"):
-        upload_dataset(FakeKaggle(), folder, "")

@@ -1,16 +1,12 @@
-from pathlib import Path
-
 import pytest
 
 from fake_kaggle import write_kernel
 from kaggle_stub import CUT, Answer, Stub
-from melanoma.errors import ConfigError
-from melanoma.kaggle.push import METADATA, page_of, read_ref
+from melanoma.kaggle.client import page_of
 
 SAVE = "SaveKernel"
 PUSH = """
-from melanoma.kaggle.push import push_kernel
-pushed = push_kernel(connect(patience), Path("kernel"))
+pushed = connect(policy).push(Path("kernel"), "me/melanoma-fold-0")
 print(pushed.ref, pushed.version, pushed.url, pushed.versioned_ref)
 """
 URL = "https://www.kaggle.com/code/me/melanoma-fold-0"
@@ -63,7 +59,6 @@ def test_a_refused_push_is_a_failure(stub: Stub) -> None:
         ("invalidCompetitionSources", "competition sources"),
         ("invalidKernelSources", "kernel sources"),
         ("invalidModelSources", "model sources"),
-        ("invalidTags", "tags"),
     ],
 )
 def test_lost_inputs_are_a_failure(stub: Stub, field: str, kind: str) -> None:
@@ -145,23 +140,6 @@ def test_the_packages_own_checks_are_one_message(stub: Stub) -> None:
     assert "pushing me/melanoma-fold-0: A valid language must be specified" in done.stderr
     assert "Kaggle's package has refused it; nothing was done." in done.stderr
     assert stub.requests == []
-
-
-@pytest.mark.parametrize("name", ["slug", "me/abc", "me/kernel/3", "me/ker nel", 7])
-def test_a_name_that_is_none_is_refused(tmp_path: Path, name: object) -> None:
-    with pytest.raises(ConfigError, match=r"id .* is not owner/slug with five characters"):
-        read_ref(write_kernel(tmp_path / "kernel", id=name))
-
-
-@pytest.mark.parametrize("text", ["", "{}", "[]"])
-def test_a_folder_without_a_kernel_is_refused(tmp_path: Path, text: str) -> None:
-    with pytest.raises(ConfigError, match=r"kernel-metadata.json: cannot be read, or names no id"):
-        read_ref(tmp_path)
-    (tmp_path / METADATA).write_text(text, encoding="utf-8")
-    with pytest.raises(
-        ConfigError, match=r"Build the kernel with scripts/push_kernel.py --dry-run"
-    ):
-        read_ref(tmp_path)
 
 
 def test_a_version_is_no_part_of_the_address() -> None:

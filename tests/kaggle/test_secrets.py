@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from melanoma.errors import ConfigError
 from melanoma.kaggle.bundle import source_files
 from melanoma.kaggle.project import project_root
-from melanoma.kaggle.secrets import SecretError, check_no_secrets, own_secrets
+from melanoma.kaggle.secrets import SecretError, check_no_secrets, own_secrets, redact
 
 HEX = "0123456789abcdef"
 # Made of parts, so that this file holds none itself.
@@ -131,3 +131,49 @@ def test_without_the_library_nothing_is_sent(monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setitem(sys.modules, "detect_secrets.core.plugins.util", None)
     with pytest.raises(ConfigError, match=r"detect-secrets is not installed.*requirements-kaggle"):
         check_no_secrets({})
+
+
+VARIABLES = (
+    *("KAGGLE_API_TOKEN", "KAGGLE_USERNAME", "KAGGLE_KEY", "KAGGLE_CONFIG_DIR", "XDG_CONFIG_HOME"),
+    *("KAGGLE_API_V1_TOKEN", "KAGGLE_KERNEL_RUN_TYPE", "KAGGLE_DATA_PROXY_URL", "KAGGLE_TOKEN"),
+)
+SECRET = "5ec7e7-0123456789"  # noqa: S105
+
+
+@pytest.fixture
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    for name in VARIABLES:
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    return tmp_path
+
+
+def put(path: Path, content: object) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    text = content if isinstance(content, str) else json.dumps(content)
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+def test_all_that_is_secret_is_taken_out(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    kept = {"key": f"{SECRET}a"}
+    put(home / ".kaggle" / "kaggle.json", kept)
+    put(home / ".kaggle" / "access_token", f"{SECRET}b")
+    login = {"refresh_token": f"{SECRET}c", "access_token": f"{SECRET}d"}
+    put(home / ".kaggle" / "credentials.json", login)
+    monkeypatch.setenv("KAGGLE_USERNAME", "melanie")
+    monkeypatch.setenv("KAGGLE_KEY", f"{SECRET}e")
+    monkeypatch.setenv("KAGGLE_API_TOKEN", f"{SECRET}f")
+    shown = redact(" ".join([*(f"{SECRET}{letter}" for letter in "abcdef"), "melanie"]))
+    assert shown == "*** *** *** *** *** *** melanie"
+    assert redact("Authorization: Bearer abc.def-ghi") == "Authorization: Bearer ***"
+    assert "s1gn" not in redact("Max retries exceeded with url: /up?upload_id=s1gn (Caused by")
+
+
+@given(text=st.text(st.characters(exclude_characters="?/")))
+def test_what_is_not_secret_stays(text: str) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("HOME", "/nowhere")
+        for name in VARIABLES:
+            patch.delenv(name, raising=False)
+        assert redact(text) == text or "Bearer" in text or "Basic" in text

@@ -9,17 +9,17 @@ from kaggle_stub import Answer, Stub
 from melanoma.errors import ConfigError, RunError, TableError
 from melanoma.files import sha256_of
 from melanoma.kaggle.calls import submit
+from melanoma.kaggle.client import Accepted, Score
 from melanoma.kaggle.failures import UnreachableError
-from melanoma.kaggle.service import Accepted, Score
 from melanoma.kaggle.submit import Submitted, await_score, check_submission, describe, submit_run
 
 START, CREATE, LIST = "StartSubmissionUpload", "CreateSubmission", "ListSubmissions"
 SUBMIT = """
 from melanoma.kaggle.submit import await_score, submit_run
-submitted = submit_run(connect(patience), Path("baseline"))
+submitted = submit_run(connect(policy), Path("baseline"))
 print(submitted.message)
 print(submitted.answer)
-await_score(connect(patience), submitted, patience)
+await_score(connect(policy), submitted, policy)
 """
 CSV = "image_name,target\nISIC_1,0.25\nISIC_2,0.5\n"
 CHOSEN = {"nested": False, "pooled_auc": 0.93124, "low": 0.92, "high": 0.9412}
@@ -71,8 +71,8 @@ def test_a_submission_is_handed_in_with_its_estimate(stub: Stub) -> None:
 
 KERNEL = """
 from melanoma.kaggle.submit import await_score, submit_kernel
-submitted = submit_kernel(connect(patience), "me/melanoma-predict", 3, Path("baseline"))
-await_score(connect(patience), submitted, patience)
+submitted = submit_kernel(connect(policy), "me/melanoma-predict", 3, Path("baseline"))
+await_score(connect(policy), submitted, policy)
 """
 
 

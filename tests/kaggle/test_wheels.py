@@ -130,6 +130,8 @@ def test_a_recipe_without_published_weights_is_named(
 
 
 def test_mistakes_are_named(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"--id me/w: Kaggle takes 6 to 50 characters"):
+        build_wheels(options(tmp_path, id="me/w"))
     with pytest.raises(ConfigError, match=r"--id wheels: not understood"):
         build_wheels(options(tmp_path, id="wheels"))
     with pytest.raises(ConfigError, match=r"--accelerators p100: not known. Choose from cpu, t4x2"):

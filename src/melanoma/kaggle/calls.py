@@ -6,20 +6,17 @@ from pathlib import Path, PurePath
 
 from melanoma.errors import ConfigError, name_some
 from melanoma.kaggle.build import Kernel, build_kernels, describe
-from melanoma.kaggle.connection import connect
-from melanoma.kaggle.datasets import dataset_page, upload_dataset
+from melanoma.kaggle.client import Client, connect
 from melanoma.kaggle.download import Home, bring_home
 from melanoma.kaggle.failures import KaggleError
 from melanoma.kaggle.follow import End, follow, say_now
 from melanoma.kaggle.job import COMPETITION
 from melanoma.kaggle.options import KernelOptions
 from melanoma.kaggle.parts import check_packages
-from melanoma.kaggle.push import push_kernel
-from melanoma.kaggle.queueing import push_all
-from melanoma.kaggle.service import Kaggle
+from melanoma.kaggle.queueing import Queue
 from melanoma.kaggle.settings import check_sources
 from melanoma.kaggle.submit import await_score, submit_kernel, submit_run
-from melanoma.kaggle.wheels import WheelOptions, build_wheels
+from melanoma.kaggle.wheels import WheelOptions, build_wheels, upload_wheels
 from melanoma.run_folder import RUNS, RunFolder
 from melanoma.verification.runs import verify_run
 
@@ -47,7 +44,7 @@ def push(options: KernelOptions, dry_run: bool = False, follow: bool = False) ->
     home = Home(run_dir, recipe.data_dir, recipe.folds_csv) if recipe else Home(run_dir)
     if len(kernels) > 1:
         return _queue(kaggle, kernels, options.output_dir, home)
-    pushed = push_kernel(kaggle, kernels[0].folder)
+    pushed = kaggle.push(kernels[0].folder, kernels[0].id)
     say_now(f"pushed version {pushed.version}: {pushed.url}")
     if pushed.remarks:
         say_now(pushed.remarks)
@@ -132,12 +129,11 @@ def bring_wheels(options: WheelOptions, dry_run: bool = False) -> int:
     if dry_run:
         say_now("not uploaded, as --dry-run asks")
         return 0
-    ref = upload_dataset(connect(), wheels.folder, "wheels and weights")
-    say_now(f"ready: {dataset_page(ref)}; attach it with --datasets {ref}")
+    upload_wheels(connect(), wheels)
     return 0
 
 
-def _queue(kaggle: Kaggle, kernels: Sequence[Kernel], folder: Path, home: Home) -> int:
+def _queue(kaggle: Client, kernels: Sequence[Kernel], folder: Path, home: Home) -> int:
     run, folds = RunFolder(home.run_dir), {one.id: int(one.job.folds) for one in kernels}
 
     def fetch(end: End) -> None:
@@ -146,14 +142,13 @@ def _queue(kaggle: Kaggle, kernels: Sequence[Kernel], folder: Path, home: Home) 
     def is_home(ref: str) -> bool:
         return run.fold(folds[ref]).is_done
 
-    queued = push_all(
-        kaggle, [one.folder for one in kernels], folder / _QUEUE, ended=fetch, is_home=is_home
-    )
+    folders = {one.id: one.folder for one in kernels}
+    queued = Queue(kaggle, folders, folder / _QUEUE, fetch, is_home).run()
     say_now(queued.as_text())
     return queued.exit_code or int(not _is_in_order(home.run_dir))
 
 
-def _to_the_end(kaggle: Kaggle, ref: str, home: Home, files: str = "") -> int:
+def _to_the_end(kaggle: Client, ref: str, home: Home, files: str = "") -> int:
     ref_alone = "/".join(ref.split("/")[:2])
     end = follow(kaggle, ref, again=_follow_command(ref_alone, home, files))
     try:

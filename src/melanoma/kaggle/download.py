@@ -10,12 +10,11 @@ from typing import Any
 from melanoma.errors import ConfigError, name_some
 from melanoma.files import read_object, sha256_of, write_atomically, write_json, write_text
 from melanoma.folds.files import description_path
+from melanoma.kaggle.client import Client, Output, page_of
 from melanoma.kaggle.failures import KaggleError, UnreachableError
 from melanoma.kaggle.follow import Say, read_log, say_now
 from melanoma.kaggle.job import COMPETITION
 from melanoma.kaggle.outputs import take_run
-from melanoma.kaggle.push import page_of
-from melanoma.kaggle.service import Kaggle, Output
 from melanoma.run_folder import RunFolder
 from melanoma.run_tables import FOLDS
 
@@ -57,7 +56,7 @@ class Brought:
 
 
 def bring_home(
-    kaggle: Kaggle,
+    kaggle: Client,
     ref: str,
     home: Home,
     files: str = "",
@@ -72,7 +71,7 @@ def bring_home(
     where it is of the very folds that are here then.
 
     Args:
-        kaggle: As `connection.connect` gives it.
+        kaggle: As `client.connect` gives it.
         ref: Of the kernel, `owner/slug`.
         home: Where things belong. What the run holds already is kept, unless the kernel got further.
         files: Regular expression that is searched for in the name of each file of a fold or blend;
@@ -105,7 +104,7 @@ def bring_home(
 
 
 def fetch_outputs(
-    kaggle: Kaggle, ref: str, into: Path, files: str = "", say: Say = say_now
+    kaggle: Client, ref: str, into: Path, files: str = "", say: Say = say_now
 ) -> tuple[str, ...]:
     """Download the files of a run that a kernel has left, in the folders that they are in.
 
@@ -113,7 +112,7 @@ def fetch_outputs(
     What is whole stays where it is, and the next call leaves it alone.
 
     Args:
-        kaggle: As `connection.connect` gives it.
+        kaggle: As `client.connect` gives it.
         ref: `owner/slug`.
         into: Folder; made where it is missing.
         files: As for `bring_home`.
@@ -181,7 +180,7 @@ def _is_head(name: str) -> bool:
     return path.name in _HEADS or path.parts[0] == "folds"
 
 
-def _keep_log(kaggle: Kaggle, ref: str, run_dir: Path, say: Say) -> None:
+def _keep_log(kaggle: Client, ref: str, run_dir: Path, say: Say) -> None:
     try:
         log = read_log(kaggle, ref)
     except KaggleError as error:

@@ -1,14 +1,13 @@
 """Following a kernel to its end: how far it is, and what it writes."""
 
+import json
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 
-from melanoma.kaggle.credentials import redact
+from melanoma.kaggle.client import Client, RetryPolicy, Status, page_of
 from melanoma.kaggle.failures import KaggleError, KernelFailedError, UnreachableError
-from melanoma.kaggle.logs import LogPrinter, pieces_of
-from melanoma.kaggle.patience import Patience
-from melanoma.kaggle.push import page_of
-from melanoma.kaggle.service import Kaggle, Status
+from melanoma.kaggle.secrets import redact
 
 Say = Callable[[str], None]
 
@@ -54,9 +53,9 @@ def say_now(text: str) -> None:
 
 
 def follow(
-    kaggle: Kaggle,
+    kaggle: Client,
     ref: str,
-    patience: Patience | None = None,
+    policy: RetryPolicy | None = None,
     say: Say = say_now,
     again: str = "",
 ) -> End:
@@ -66,19 +65,39 @@ def follow(
     a while. Ctrl-C ends the following, not the kernel.
 
     Args:
-        kaggle: As `connection.connect` gives it.
+        kaggle: As `client.connect` gives it.
         ref: `owner/slug`, or `owner/slug/version`.
-        patience: How often to look, and how long Kaggle may be away.
+        policy: How often to look, and how long Kaggle may be away.
         say: Shows a line.
         again: The command that goes on with it, for whoever interrupts this one.
 
     Raises:
         KaggleError: If Kaggle stays away, or knows no such kernel.
     """
-    return _Following(kaggle, ref, patience or Patience(), say).to_the_end(again)
+    policy = policy or RetryPolicy()
+    watch, log = Watch(kaggle, policy, say), LogPrinter(say)
+    can_stream, before = True, ""
+    try:
+        while True:
+            status = watch.look(ref)
+            if status is not None:
+                if status.name != before:
+                    say(f"{ref}: {status.name.lower().replace('_', ' ')}")
+                before = status.name
+                if status.is_over:
+                    break
+                if status.name == "RUNNING" and can_stream:
+                    can_stream = _stream(kaggle, ref, log, say)
+            policy.sleep(policy.interval_s)
+        _show_rest(kaggle, ref, log, say)
+    except (KeyboardInterrupt, UnreachableError):
+        hint = f" Follow it again with: {again}" if again else ""
+        say(f"{ref} goes on at Kaggle: {page_of(ref)}.{hint}")
+        raise
+    return End(ref, status.name, status.message)
 
 
-def read_log(kaggle: Kaggle, ref: str) -> str:
+def read_log(kaggle: Client, ref: str) -> str:
     """What a kernel has written, without anything secret.
 
     Raises:
@@ -90,8 +109,8 @@ def read_log(kaggle: Kaggle, ref: str) -> str:
 class Watch:
     """Looks how kernels are, and bears with Kaggle for a while when it does not answer."""
 
-    def __init__(self, kaggle: Kaggle, patience: Patience, say: Say) -> None:
-        self._kaggle, self._patience, self._say = kaggle, patience, say
+    def __init__(self, kaggle: Client, policy: RetryPolicy, say: Say) -> None:
+        self._kaggle, self._policy, self._say = kaggle, policy, say
         self._lapses = 0
 
     def look(self, ref: str) -> Status | None:
@@ -104,7 +123,7 @@ class Watch:
             status = self._kaggle.status(ref)
         except UnreachableError as error:
             self._lapses += 1
-            if self._lapses >= self._patience.lapses:
+            if self._lapses >= self._policy.lapses:
                 raise
             self._say(f"{error} (Trying again; the kernel is not touched.)")
             return None
@@ -112,52 +131,62 @@ class Watch:
         return status
 
 
-class _Following:
-    def __init__(self, kaggle: Kaggle, ref: str, patience: Patience, say: Say) -> None:
-        self._kaggle, self._ref, self._patience, self._say = kaggle, ref, patience, say
-        self._watch = Watch(kaggle, patience, say)
-        self._log = LogPrinter(say)
-        self._can_stream = True
-        self._before = ""
+class LogPrinter:
+    """Shows what of a log has not been shown yet.
 
-    def to_the_end(self, again: str) -> End:
-        try:
-            status = self._wait()
-            self._show_rest()
-        except (KeyboardInterrupt, UnreachableError):
-            hint = f" Follow it again with: {again}" if again else ""
-            self._say(f"{self._ref} goes on at Kaggle: {page_of(self._ref)}.{hint}")
-            raise
-        return End(self._ref, status.name, status.message)
+    Kaggle sends a log from its beginning with each connection, and may cut it into other pieces
+    when the kernel has ended. So what has been shown is counted in characters, without line ends.
+    """
 
-    def _wait(self) -> Status:
-        while True:
-            status = self._watch.look(self._ref)
-            if status is not None:
-                if status.name != self._before:
-                    self._say(f"{self._ref}: {status.name.lower().replace('_', ' ')}")
-                self._before = status.name
-                if status.is_over:
-                    return status
-                if status.name == "RUNNING" and self._can_stream:
-                    self._stream()
-            self._patience.sleep(self._patience.interval_s)
+    def __init__(self, say: Say) -> None:
+        self._say = say
+        self._shown = 0
+        self._heard = 0
 
-    def _stream(self) -> None:
-        """Show the log while it is written; a silence ends it, and the status is looked at."""
-        self._log.begin()
-        try:
-            self._kaggle.stream_log(self._ref, self._log.hear)
-        except UnreachableError:
-            return  # cut off as long-lived connections are; taken up again after the next look
-        except KaggleError as error:
-            self._can_stream = False
-            self._say(f"The log cannot be followed ({error}) It is shown at the end.")
+    def begin(self) -> None:
+        """Expect the log from its beginning."""
+        self._heard = 0
 
-    def _show_rest(self) -> None:
-        self._log.begin()
-        try:
-            for piece in pieces_of(self._kaggle.log(self._ref)):
-                self._log.hear(piece)
-        except KaggleError as error:
-            self._say(f"The rest of the log is not shown: {error}")
+    def hear(self, text: str) -> None:
+        """Show the lines of a piece that are new."""
+        for line in text.splitlines():
+            new = line[max(0, self._shown - self._heard) :]
+            self._heard += len(line)
+            if new and self._heard > self._shown:
+                self._shown = self._heard
+                self._say(redact(new))
+
+
+def pieces_of(log: str) -> list[str]:
+    """What a kernel has written, of the log that Kaggle keeps.
+
+    It is a JSON list of objects with stream_name, time and data; anything else is taken as it is.
+
+    >>> pieces_of('[{"stream_name": "stdout", "time": 1.5, "data": "fold 0"}]'), pieces_of("fold 1")
+    (['fold 0'], ['fold 1'])
+    """
+    with suppress(ValueError, TypeError, KeyError):
+        return [str(event["data"]) for event in json.loads(log)]
+    return [log]
+
+
+def _stream(kaggle: Client, ref: str, log: LogPrinter, say: Say) -> bool:
+    """Show the log while it is written, until a silence; whether it can be streamed again."""
+    log.begin()
+    try:
+        kaggle.stream_log(ref, log.hear)
+    except UnreachableError:
+        pass  # cut off as long-lived connections are; taken up again after the next look
+    except KaggleError as error:
+        say(f"The log cannot be followed ({error}) It is shown at the end.")
+        return False
+    return True
+
+
+def _show_rest(kaggle: Client, ref: str, log: LogPrinter, say: Say) -> None:
+    log.begin()
+    try:
+        for piece in pieces_of(kaggle.log(ref)):
+            log.hear(piece)
+    except KaggleError as error:
+        say(f"The rest of the log is not shown: {error}")

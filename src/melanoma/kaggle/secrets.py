@@ -25,6 +25,9 @@ _FURTHER = {
     "Weights & Biases key": r"(?i)wandb\w*\W{1,5}[0-9a-f]{40}\b",
 }
 _SECRET_NAMES = re.compile(r"TOKEN|SECRET|PASSWORD|PASSWD|API_KEY|KAGGLE_KEY", re.IGNORECASE)
+_QUERY = re.compile(r"\?[^\s'\"<>()]*=[^\s'\"<>()]*")
+_USER_OF_ADDRESS = re.compile(r"(?<=//)[^/\s@'\"]+@")
+_AUTHORIZATION = re.compile(r"\b(Bearer|Basic)\s+[\w+/=.~-]{8,}")
 # A shorter one is a word that may be anywhere.
 _SHORTEST = 8
 _MISSING = (
@@ -84,6 +87,18 @@ def own_secrets(environment: Mapping[str, str] | None = None) -> dict[str, str]:
     for path in _credential_files(environment):
         values |= dict.fromkeys(_values_in(path), path.name)
     return {value: name for value, name in values.items() if _may_be_secret(value)}
+
+
+def redact(text: str) -> str:
+    """Take everything secret out of a text: tokens, keys, and what signs an address.
+
+    >>> redact("PUT http://host/file?upload_id=123 failed")
+    'PUT http://host/file?*** failed'
+    """
+    for secret in sorted(own_secrets(), key=len, reverse=True):
+        text = text.replace(secret, "***")
+    text = _AUTHORIZATION.sub(r"\1 ***", text)
+    return _USER_OF_ADDRESS.sub("***@", _QUERY.sub("?***", text))
 
 
 def _find(text: str, own: Mapping[str, str], detectors: list[Any]) -> Iterator[tuple[int, str]]:

@@ -6,11 +6,10 @@ from typing import Any
 
 from melanoma.errors import RunError, TableError
 from melanoma.files import read_object, sha256_of
+from melanoma.kaggle.client import Accepted, Client, RetryPolicy, Score, submissions_page
 from melanoma.kaggle.failures import RefusedError, UnreachableError
 from melanoma.kaggle.follow import Say, say_now
 from melanoma.kaggle.job import COMPETITION
-from melanoma.kaggle.patience import Patience
-from melanoma.kaggle.service import Accepted, Kaggle, Score, submissions_page
 from melanoma.run_folder import RunFolder
 from melanoma.tables import (
     SUBMISSION_COLUMNS,
@@ -42,12 +41,12 @@ class Submitted:
 
 
 def submit_run(
-    kaggle: Kaggle, run_dir: Path, message: str = "", competition: str = COMPETITION
+    kaggle: Client, run_dir: Path, message: str = "", competition: str = COMPETITION
 ) -> Submitted:
     """Submit `submission.csv` of a run or blend.
 
     Args:
-        kaggle: As `connection.connect` gives it.
+        kaggle: As `client.connect` gives it.
         run_dir: With submission.csv, and submission.json for the message.
         message: Instead of the estimate.
         competition: Its name in its address.
@@ -65,7 +64,7 @@ def submit_run(
 
 
 def submit_kernel(
-    kaggle: Kaggle,
+    kaggle: Client,
     ref: str,
     version: int,
     run_dir: Path | None = None,
@@ -75,7 +74,7 @@ def submit_kernel(
     """Submit a version of a kernel to a code competition, which runs it on the hidden test set.
 
     Args:
-        kaggle: As `connection.connect` gives it.
+        kaggle: As `client.connect` gives it.
         ref: `owner/slug` of a kernel that writes submission.csv.
         version: Of the kernel, as the push has named it.
         run_dir: A run or blend at home, whose estimate is the message.
@@ -95,9 +94,9 @@ def submit_kernel(
 
 
 def await_score(
-    kaggle: Kaggle,
+    kaggle: Client,
     submitted: Submitted,
-    patience: Patience | None = None,
+    policy: RetryPolicy | None = None,
     say: Say = say_now,
 ) -> Score:
     """Wait until Kaggle has scored what was handed in, and say what it is worth.
@@ -105,16 +104,16 @@ def await_score(
     Ctrl-C ends the waiting, not the submission.
 
     Args:
-        kaggle: As `connection.connect` gives it.
+        kaggle: As `client.connect` gives it.
         submitted: What is waited for.
-        patience: How often to look, and how long Kaggle may be away.
+        policy: How often to look, and how long Kaggle may be away.
         say: Shows a line.
 
     Raises:
         RefusedError: If Kaggle could not score it, with its reason.
         KaggleError: If Kaggle stays away.
     """
-    patience = patience or Patience()
+    policy = policy or RetryPolicy()
     lapses, before = 0, ""
     try:
         while True:
@@ -124,7 +123,7 @@ def await_score(
                 lapses = 0
             except UnreachableError as error:
                 score, lapses = None, lapses + 1
-                if lapses >= patience.lapses:
+                if lapses >= policy.lapses:
                     raise
                 say(f"{error} (Trying again; the submission is not touched.)")
             if score is not None and score.status != "PENDING":
@@ -132,7 +131,7 @@ def await_score(
             if score is not None and score.status != before:
                 before = score.status
                 say(f"{submitted.what}: is being scored")
-            patience.sleep(patience.interval_s)
+            policy.sleep(policy.interval_s)
     except (KeyboardInterrupt, UnreachableError):
         say(f"{submitted.what} is scored at Kaggle: {submissions_page(submitted.competition)}")
         raise

@@ -15,6 +15,9 @@ from pathlib import Path
 from melanoma.children import run_child
 from melanoma.errors import ConfigError, MelanomaError, name_bytes, name_some
 from melanoma.files import write_text, writing_explained
+from melanoma.kaggle.client import Client, RetryPolicy
+from melanoma.kaggle.failures import RefusedError, UnreachableError
+from melanoma.kaggle.follow import Say, say_now
 from melanoma.kaggle.job import ACCELERATORS, Requirement
 from melanoma.kaggle.packages import packages_to_bring
 from melanoma.kaggle.project import project_root
@@ -77,6 +80,8 @@ def build_wheels(options: WheelOptions) -> Wheels:
         MelanomaError: If an option is wrong, or a wheel or weights cannot be had.
     """
     check_sources("--id", [options.id])
+    if not 6 <= len(options.id.rpartition("/")[2]) <= 50:
+        raise ConfigError(f"--id {options.id}: Kaggle takes 6 to 50 characters after the slash.")
     unknown = [name for name in options.accelerators if name not in ACCELERATORS]
     if unknown:
         raise ConfigError(
@@ -91,6 +96,57 @@ def build_wheels(options: WheelOptions) -> Wheels:
     write_text(folder / METADATA, _dataset_metadata(options))
     files = sorted(path for path in folder.iterdir() if path.name != METADATA)
     return Wheels(folder, options.id, {path.name: path.stat().st_size for path in files})
+
+
+def upload_wheels(
+    kaggle: Client,
+    wheels: Wheels,
+    policy: RetryPolicy | None = None,
+    limit_s: float = 1800.0,
+    say: Say = say_now,
+) -> None:
+    """Make a dataset of the folder, or a new version of it, and wait until it can be used.
+
+    Args:
+        kaggle: As `client.connect` gives it.
+        wheels: As `build_wheels` gives them.
+        policy: How often to look.
+        limit_s: How long to wait until it is ready.
+        say: Shows a line.
+
+    Raises:
+        RefusedError: If Kaggle does not take it, or cannot process it.
+        KaggleError: If Kaggle cannot be reached, or not by us.
+    """
+    ref, policy = wheels.id, policy or RetryPolicy()
+    before = kaggle.dataset(ref)
+    which = "a new" if before else "the first"
+    size = name_bytes(sum(wheels.files.values()))
+    say(f"{ref}: uploading {len(wheels.files)} files, {size}, as {which} version")
+    kaggle.send_dataset(wheels.folder, ref, "wheels and weights", is_new=before is None)
+    version = before.version + 1 if before and before.version else 0
+    page = f"https://www.kaggle.com/datasets/{ref}"
+    said = "not there"
+    for _ in range(max(1, round(limit_s / policy.interval_s))):
+        try:
+            state = kaggle.dataset(ref)
+        except UnreachableError as error:
+            state, said = None, str(error)
+        if state is not None:
+            said = f"{state.status}, version {state.version}"
+            if state.status in ("failed", "deleted"):
+                raise RefusedError(
+                    f"{ref}: Kaggle could not process the dataset ({state.status}). Look at {page}, "
+                    "and upload it again."
+                )
+            if state.status == "ready" and state.version >= version:
+                say(f"ready: {page}; attach it with --datasets {ref}")
+                return
+        policy.sleep(policy.interval_s)
+    raise RefusedError(
+        f"{ref}: not ready after {limit_s / 60:.0f} minutes ({said}). Look at {page}; a kernel can use "
+        "it once it is processed."
+    )
 
 
 def pip_command(requirements: Sequence[Requirement], folder: Path) -> list[str]:
