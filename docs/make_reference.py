@@ -20,7 +20,7 @@ sys.path.insert(0, str(ROOT / "src"))
 
 from jsonargparse import ArgumentParser
 
-from melanoma.kaggle.arguments import CALLS
+from melanoma.kaggle.cli import CALLS
 
 REFERENCE = ROOT / "docs" / "reference"
 HEAD = "<!-- Written by docs/make_reference.py: do not edit. -->"

@@ -13,7 +13,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "src"))
 from jsonargparse import ArgumentParser
 
 from melanoma.command_line import script
-from melanoma.kaggle.arguments import call_parser, parse_call
+from melanoma.kaggle.cli import call_parser, parse_call
 
 
 @script

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from melanoma.kaggle.build import METADATA
 from melanoma.kaggle.client import (
     Accepted,
     Client,
@@ -16,7 +17,6 @@ from melanoma.kaggle.client import (
     Score,
     Status,
 )
-from melanoma.kaggle.metadata import FILE as METADATA
 
 HASTE = RetryPolicy(retries=1, backoff_s=0, interval_s=30, lapses=3, sleep=lambda _: None)
 

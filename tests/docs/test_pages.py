@@ -13,7 +13,7 @@ import pytest
 from documented import README, ROOT, blocks, pages
 from melanoma.command_line import with_underscores
 from melanoma.errors import MelanomaError
-from melanoma.kaggle.arguments import parse_call
+from melanoma.kaggle.cli import parse_call
 from melanoma.training.config import config_parser
 
 # Why a block with a command of ours is not executed (tests/docs/test_commands.py executes all others).

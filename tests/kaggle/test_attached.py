@@ -3,15 +3,15 @@ from pathlib import Path
 import pytest
 
 from melanoma.errors import ConfigError
-from melanoma.kaggle.attached import (
+from melanoma.kaggle.inputs import (
     AttachedRun,
     copy_weights,
     find_fold_files,
     find_runs,
     find_weights,
+    list_mounts,
 )
 from melanoma.kaggle.job import Job, Mode
-from melanoma.kaggle.mounts import list_mounts
 
 
 def run(root: Path, place: str, name: str, marker: str = "tables.json") -> Path:

@@ -11,13 +11,11 @@ import pandas as pd
 import pytest
 
 from melanoma.errors import ConfigError
-from melanoma.kaggle import parts
+from melanoma.kaggle import build
 from melanoma.kaggle.build import Kernel, build_kernel, build_kernels, describe
-from melanoma.kaggle.job import ACCELERATORS
-from melanoma.kaggle.options import KernelOptions
-from melanoma.kaggle.project import project_root
+from melanoma.kaggle.guard import SecretError
+from melanoma.kaggle.job import ACCELERATORS, KernelOptions, project_root
 from melanoma.kaggle.recipe import Recipe
-from melanoma.kaggle.secrets import SecretError
 
 pytestmark = pytest.mark.usefixtures("warm")
 COLD = sys.executable
@@ -42,7 +40,7 @@ def _packed_quickly(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def answer(monkeypatch: pytest.MonkeyPatch, recipe: Recipe) -> None:
-    monkeypatch.setattr(parts, "resolve_recipe", lambda *_: recipe)
+    monkeypatch.setattr(build, "resolve_recipe", lambda *_: recipe)
 
 
 def options(**given: Any) -> KernelOptions:
@@ -224,3 +222,25 @@ def test_building_takes_no_torch_into_this_process() -> None:
     environment = {**os.environ, "PYTHONPATH": str(project_root() / "src")}
     printed = subprocess.check_output([COLD, "-c", code], env=environment, text=True)
     assert printed.strip() == "False"
+
+
+@pytest.mark.parametrize(
+    ("accelerator", "shape", "gpu", "tpu"),
+    [
+        ("cpu", "", False, False),
+        ("t4x2", "NvidiaTeslaT4", True, False),
+        ("tpu", "TpuV5E8", False, True),
+    ],
+)
+@pytest.mark.parametrize("private", [True, False])
+def test_every_field_of_the_metadata_is_written(
+    accelerator: str, shape: str, gpu: bool, tpu: bool, private: bool
+) -> None:
+    content = metadata(build_kernel(options(accelerator=accelerator, private=private)))
+    assert (content["enable_gpu"], content["enable_tpu"]) == (gpu, tpu)
+    assert content["machine_shape"] == shape
+    assert (content["is_private"], content["enable_internet"]) == (private, False)
+    assert (content["language"], content["kernel_type"]) == ("python", "script")
+    # An image named here would win over the machine.
+    assert "docker_image" not in content
+    assert len(content) == 15

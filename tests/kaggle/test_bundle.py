@@ -18,8 +18,7 @@ from melanoma.kaggle.bundle import (
     source_files,
     write_script,
 )
-from melanoma.kaggle.job import Job, parse_job
-from melanoma.kaggle.project import project_root
+from melanoma.kaggle.job import Job, parse_job, project_root
 
 JOB = Job("train", "baseline", config="configs/baseline.yaml", commit="abc")
 

@@ -4,9 +4,8 @@ from typing import Any
 
 import pytest
 
-from melanoma.kaggle.commands import predict_command, submission_command, train_command
 from melanoma.kaggle.job import Job
-from melanoma.kaggle.session import Session
+from melanoma.kaggle.steps import Session, predict_command, submission_command, train_command
 
 FOLDS = Path("working/folds/folds.csv")
 

@@ -5,8 +5,7 @@ import pytest
 
 from melanoma.errors import ConfigError
 from melanoma.images.reading import find_images
-from melanoma.kaggle.data import Data, find_data
-from melanoma.kaggle.mounts import list_mounts
+from melanoma.kaggle.inputs import Data, find_data, list_mounts
 
 TABLES = ("train.csv", "test.csv", "sample_submission.csv")
 LAYOUTS = [("siim", "resized"), ("competitions/siim", "datasets/me/resized")]

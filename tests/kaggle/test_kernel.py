@@ -2,41 +2,41 @@ import os
 import subprocess
 import sys
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
+from unittest import mock
 
 import pytest
 
 from kaggle_rehearsal import ROOT
 from melanoma.files import sha256_of, write_json, write_text
-from melanoma.kaggle import kernel
+from melanoma.kaggle import kernel, work
 from melanoma.kaggle.job import Job, Requirement
-from melanoma.kaggle.session import Session, parse_session
+from melanoma.kaggle.steps import Session
 
 
-class Started(Exception):  # noqa: N818 - no error: what would replace this process
-    def __init__(self, program: str, words: list[str], environment: dict[str, str]) -> None:
-        self.words, self.environment = words, environment
-
-    @property
-    def session(self) -> Session:
-        return parse_session(Path(self.words[-1]).read_text())
+class Started(Exception):  # noqa: N818 - no error: what would go on with the work
+    def __init__(self, session: Session) -> None:
+        self.session, self.environment = session, dict(os.environ)
 
 
-def start(*arguments: object) -> None:
-    raise Started(*arguments)  # type: ignore[arg-type]
+def start(session: Session) -> None:
+    raise Started(session)
 
 
 @pytest.fixture
-def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """A kernel with the tables and a photograph of each half, and no accelerator."""
     monkeypatch.setenv("MELANOMA_KAGGLE_ROOT", str(tmp_path))
     monkeypatch.setenv("PATH", "")
     monkeypatch.setattr(tempfile, "gettempdir", lambda: str(tmp_path / "tmp"))
-    monkeypatch.setattr(os, "execve", start)
+    monkeypatch.setattr(work, "do", start)
+    monkeypatch.setattr(sys, "path", [*sys.path])
     (tmp_path / "working").mkdir()
     for name in ("train.csv", "test.csv", "sample_submission.csv", "train/a.jpg", "test/b.jpg"):
         write_text(tmp_path / "input" / "siim" / name, name)
-    return tmp_path
+    with mock.patch.dict(os.environ):
+        yield tmp_path
 
 
 def run(root: Path, job: Job) -> int:
@@ -58,7 +58,7 @@ def test_what_is_found_is_said_and_handed_on(
     session = started.value.session
     assert session.data_dir == root / "input" / "siim"
     assert session.run_dir == root / "working" / "runs" / "x"
-    assert started.value.words[1:3] == ["-m", "melanoma.kaggle.work"]
+    assert sys.path[0] == started.value.environment["PYTHONPATH"].split(os.pathsep)[0]
     assert started.value.environment["MELANOMA_WEIGHTS"] == str(session.scratch / "weights")
     assert (session.scratch / "weights" / "w.pth").read_text() == "w"
     printed = capsys.readouterr().out
@@ -100,7 +100,6 @@ def test_everything_that_is_missing_is_said_at_once(
         "packages are missing, and there is no internet: melanoma-probe",
     ):
         assert error.count(said) == 1
-    assert not (root / "tmp" / "melanoma_kernel" / "session.json").exists()
 
 
 def test_without_anything_attached(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -137,7 +136,7 @@ def test_the_address_of_a_single_process_is_taken_off_a_tpu(
 ) -> None:
     monkeypatch.setenv("TPU_PROCESS_ADDRESSES", "local")
     monkeypatch.setenv("ISTPUVM", "1")
-    for accelerator, is_kept in (("tpu", False), ("cpu", True)):
+    for accelerator, is_kept in (("cpu", True), ("tpu", False)):
         with pytest.raises(Started) as started:
             run(root, job(accelerator=accelerator))
         assert ("TPU_PROCESS_ADDRESSES" in started.value.environment) == is_kept

@@ -4,8 +4,8 @@ from pathlib import Path
 import pytest
 
 from melanoma.errors import ConfigError
-from melanoma.kaggle import mounts
-from melanoma.kaggle.mounts import list_mounts
+from melanoma.kaggle import inputs
+from melanoma.kaggle.inputs import list_mounts
 
 
 def make(root: Path, *files: str) -> None:
@@ -35,7 +35,7 @@ def test_the_owner_tells_two_of_one_name_apart(tmp_path: Path) -> None:
 def test_folders_of_photographs_are_not_walked(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(mounts, "_MOST_ENTRIES", 20)
+    monkeypatch.setattr(inputs, "_MOST_ENTRIES", 20)
     make(tmp_path, *(f"d/train/{number}.jpg" for number in range(50)), "d/train/train.csv")
     make(
         tmp_path, "d/train.csv", "d/.git/config", "a/b/c/d/e/f/g/deep.csv", "a/b/c/d/e/f/g/h/no.csv"

@@ -11,9 +11,8 @@ from typing import Any
 import pytest
 
 from melanoma.errors import ConfigError, RunError
-from melanoma.kaggle.job import Job, parse_job
+from melanoma.kaggle.job import Job, parse_job, project_root
 from melanoma.kaggle.notebook import run_job, write_job
-from melanoma.kaggle.project import project_root
 
 NOTEBOOK = project_root() / "kaggle_kernel" / "notebook.ipynb"
 STUB = 'import sys\nprint("the job runs", sys.argv[1], flush=True)\nsys.exit({code})\n'

@@ -4,7 +4,7 @@ from typing import Any
 import pytest
 
 from melanoma.errors import ConfigError
-from melanoma.kaggle.options import KernelOptions, check_options
+from melanoma.kaggle.job import KernelOptions, check_options
 
 
 def options(**given: Any) -> KernelOptions:

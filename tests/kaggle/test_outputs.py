@@ -7,8 +7,8 @@ import pytest
 
 from melanoma.errors import MelanomaError, RunError
 from melanoma.files import write_json, write_text
+from melanoma.kaggle.job import project_root
 from melanoma.kaggle.outputs import take_run
-from melanoma.kaggle.project import project_root
 from melanoma.kaggle.recipe import resolve_recipe
 from melanoma.remote.address import address_of
 from melanoma.run_folder import RunFolder

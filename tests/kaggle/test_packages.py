@@ -13,8 +13,8 @@ import pytest
 
 from melanoma.errors import ConfigError
 from melanoma.kaggle.bundle import SCRIPTS
-from melanoma.kaggle.job import ACCELERATORS, Mode, Requirement
-from melanoma.kaggle.mounts import Mounts, list_mounts
+from melanoma.kaggle.inputs import Mounts, list_mounts
+from melanoma.kaggle.job import ACCELERATORS, Mode, Requirement, project_root
 from melanoma.kaggle.packages import (
     PINS,
     RANGES,
@@ -27,7 +27,6 @@ from melanoma.kaggle.packages import (
     plans_as_text,
     read_requirements,
 )
-from melanoma.kaggle.project import project_root
 from tiny_wheel import PROBE, wheel
 
 ROOT = project_root()
@@ -97,7 +96,7 @@ def plan_without(*absent: str, folder: Path) -> subprocess.CompletedProcess[str]
     code = (
         f"import sys; sys.modules.update(dict.fromkeys({absent})); from pathlib import Path\n"
         "from melanoma.kaggle.job import Requirement\n"
-        "from melanoma.kaggle.mounts import list_mounts\n"
+        "from melanoma.kaggle.inputs import list_mounts\n"
         "from melanoma.kaggle.packages import plan_packages\n"
         f"mounts = list_mounts(Path({str(folder)!r}))\n"
         f"(plan,) = plan_packages([Requirement({PROBE!r}, '1.0', '')], mounts, internet=False)\n"

@@ -4,8 +4,8 @@ from pathlib import Path
 import pytest
 
 from melanoma.errors import ConfigError
-from melanoma.kaggle import places
-from melanoma.kaggle.places import find_places
+from melanoma.kaggle import machine
+from melanoma.kaggle.machine import find_places
 
 
 @pytest.fixture
@@ -33,6 +33,6 @@ def test_outside_of_a_kernel_nothing_is_made(root: Path) -> None:
 
 def test_a_full_disk_is_named(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (root / "working").mkdir()
-    monkeypatch.setattr(places, "_LEAST_FREE", 10**18)
+    monkeypatch.setattr(machine, "_LEAST_FREE", 10**18)
     with pytest.raises(ConfigError, match=r"working: .* are free, 1000000.0 TB are the least"):
         find_places().check_space()

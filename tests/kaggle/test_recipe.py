@@ -6,7 +6,7 @@ import pytest
 
 from melanoma.errors import ConfigError, RunError
 from melanoma.kaggle import recipe
-from melanoma.kaggle.project import project_root
+from melanoma.kaggle.job import project_root
 from melanoma.kaggle.recipe import Recipe, resolve_recipe
 
 pytestmark = pytest.mark.usefixtures("warm")

@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 
 from melanoma.errors import ConfigError
 from melanoma.kaggle.bundle import source_files
-from melanoma.kaggle.project import project_root
-from melanoma.kaggle.secrets import SecretError, check_no_secrets, own_secrets, redact
+from melanoma.kaggle.guard import SecretError, check_no_secrets, own_secrets, redact
+from melanoma.kaggle.job import project_root
 
 HEX = "0123456789abcdef"
 # Made of parts, so that this file holds none itself.

@@ -6,8 +6,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from melanoma.errors import ConfigError
-from melanoma.kaggle.job import ACCELERATORS, Job, Requirement, parse_job
-from melanoma.kaggle.settings import JobSettings, check_sources, fill_job, run_name
+from melanoma.kaggle.job import (
+    ACCELERATORS,
+    Job,
+    JobSettings,
+    Requirement,
+    check_sources,
+    fill_job,
+    parse_job,
+    run_name,
+)
 
 CONFIG = "configs/baseline.yaml"
 

@@ -28,7 +28,7 @@ def test_a_step_is_shown_and_run(tmp_path: Path, capfd: pytest.CaptureFixture[st
 def test_a_step_that_fails_keeps_its_code(tmp_path: Path, code: str, expected: int) -> None:
     with pytest.raises(StepError, match=rf"step.py has failed with exit code {expected}; the") as e:
         run_step(step(tmp_path, code), tmp_path)
-    assert e.value.code == expected
+    assert e.value.exit_code == expected
 
 
 def test_a_step_that_takes_too_long_is_ended(
@@ -41,7 +41,7 @@ def test_a_step_that_takes_too_long_is_ended(
             StepError, match=r"step.py has not ended in time. Push with a longer"
         ) as e:
             run_step(step(tmp_path, code), tmp_path, deadline=time.monotonic() + 0.2)
-        assert e.value.code == 124
+        assert e.value.exit_code == 124
 
 
 def test_being_asked_to_end_is_passed_on(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ from fake_kaggle import HASTE, FakeKaggle
 from kaggle_stub import Answer, Stub
 from melanoma.errors import ConfigError, RunError, TableError
 from melanoma.files import sha256_of
-from melanoma.kaggle.calls import submit
+from melanoma.kaggle.cli import submit
 from melanoma.kaggle.client import Accepted, Score
 from melanoma.kaggle.failures import UnreachableError
 from melanoma.kaggle.submit import Submitted, await_score, check_submission, describe, submit_run

@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from melanoma.kaggle.tracked import Tracked, look_up
+from melanoma.kaggle.guard import Tracked, look_up
 
 NAMES = ["a.py", "src/b.py", "configs/ü [1].yaml"]
 

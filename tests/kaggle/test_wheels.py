@@ -10,8 +10,7 @@ import pytest
 
 from melanoma.errors import ConfigError, MelanomaError
 from melanoma.kaggle import wheels
-from melanoma.kaggle.job import Requirement
-from melanoma.kaggle.project import project_root
+from melanoma.kaggle.job import Requirement, project_root
 from melanoma.kaggle.recipe import Recipe
 from melanoma.kaggle.wheels import WheelError, WheelOptions, build_wheels, pip_command
 

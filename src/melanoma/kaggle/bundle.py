@@ -11,8 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from melanoma.errors import ConfigError, name_bytes, name_some
-from melanoma.kaggle.job import Job
-from melanoma.kaggle.project import project_file
+from melanoma.kaggle.job import Job, project_file
 
 # Kaggle refuses a kernel whose source has 1 MB or more; the client says nothing about it.
 LIMIT = 1_000_000

@@ -32,7 +32,7 @@ from melanoma.kaggle.failures import (
     never_sent,
     status_code,
 )
-from melanoma.kaggle.secrets import redact
+from melanoma.kaggle.guard import redact
 
 T = TypeVar("T")
 _LOST = {

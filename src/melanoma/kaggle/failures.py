@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from melanoma.errors import MelanomaError
-from melanoma.kaggle.secrets import redact
+from melanoma.kaggle.guard import redact
 
 TOO_MANY = 429
 _FOR_NOW = (408, TOO_MANY)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from melanoma.kaggle.client import Client, RetryPolicy, Status, page_of
 from melanoma.kaggle.failures import KaggleError, KernelFailedError, UnreachableError
-from melanoma.kaggle.secrets import redact
+from melanoma.kaggle.guard import redact
 
 Say = Callable[[str], None]
 

@@ -4,6 +4,7 @@ Within seconds, and before any package is installed: this module and what it imp
 the standard library. What comes afterwards is `melanoma.kaggle.work`.
 """
 
+import importlib
 import json
 import os
 import platform
@@ -17,20 +18,21 @@ from typing import TypeVar
 import melanoma
 from melanoma.command_line import STARTED, script
 from melanoma.errors import ConfigError, MelanomaError
-from melanoma.kaggle.attached import (
+from melanoma.kaggle.inputs import (
     AttachedRun,
+    Data,
+    Mounts,
     copy_weights,
+    find_data,
     find_fold_files,
     find_runs,
     find_weights,
+    list_mounts,
 )
-from melanoma.kaggle.data import Data, find_data
 from melanoma.kaggle.job import Job, parse_job
-from melanoma.kaggle.machine import Machine, check_machine, look_at_machine
-from melanoma.kaggle.mounts import Mounts, list_mounts
+from melanoma.kaggle.machine import Machine, Places, check_machine, find_places, look_at_machine
 from melanoma.kaggle.packages import Plan, found_version, install, plan_packages, plans_as_text
-from melanoma.kaggle.places import Places, find_places
-from melanoma.kaggle.session import Session
+from melanoma.kaggle.steps import Session
 
 _SHOWN_PACKAGES = (
     *("torch", "torchvision", "torch_xla", "lightning", "pytorch-lightning", "timm"),
@@ -58,7 +60,7 @@ class _Inventory:
 
 @script
 def main(arguments: list[str]) -> None:
-    """Check, install, and go on with `melanoma.kaggle.work` in this very process."""
+    """Check, install, and go on with `melanoma.kaggle.work`."""
     parser = ArgumentParser(description=__doc__, allow_abbrev=False)
     parser.add_argument("job_json", type=Path, help="in the folder with src/ and scripts/")
     job_json = parser.parse_args(arguments).job_json.resolve()
@@ -69,28 +71,27 @@ def main(arguments: list[str]) -> None:
     inventory = _take_inventory(job, job_json.parent, places, machine)
     install(inventory.plans, places.packages)
     copy_weights(inventory.weights, places.weights)
-    session = _session(job, job_json.parent, places, inventory)
-    session_json = places.scratch / "session.json"
-    session_json.write_text(session.as_json(), encoding="utf-8")
-    sys.stdout.flush()
-    # The same process goes on: what is sent to it, such as SIGTERM, arrives.
-    words = [sys.executable, "-m", "melanoma.kaggle.work", str(session_json)]
-    os.execve(words[0], words, environment(job, places))  # noqa: S606
+    os.environ.update(environment(job, places))
+    for name in _IN_THE_WAY.get(job.machine.kind, ()):
+        os.environ.pop(name, None)
+    sys.path.insert(0, str(places.packages))
+    importlib.invalidate_caches()
+    from melanoma.kaggle.work import do  # not before: it needs packages
+
+    do(_session(job, job_json.parent, places, inventory))
 
 
 def environment(job: Job, places: Places) -> dict[str, str]:
     """The variables of everything that runs once packages are there."""
     source = str(Path(melanoma.__file__).parents[1])
     paths = [str(places.packages), source, os.environ.get("PYTHONPATH", "")]
-    kept = {k: v for k, v in os.environ.items() if k not in _IN_THE_WAY.get(job.machine.kind, ())}
-    own = {
+    weights = {"MELANOMA_WEIGHTS": str(places.weights)} if job.weights else {}
+    return {
         "PYTHONPATH": os.pathsep.join(dict.fromkeys(filter(None, paths))),
         "PYTHONUNBUFFERED": "1",  # the log is watched while it is written
         "NO_ALBUMENTATIONS_UPDATE": "1",  # no question to the internet
+        **weights,
     }
-    if job.weights:
-        own["MELANOMA_WEIGHTS"] = str(places.weights)
-    return kept | own
 
 
 def _say(job: Job, places: Places, machine: Machine) -> None:

@@ -13,8 +13,8 @@ from typing import Any
 
 from melanoma.children import Child
 from melanoma.errors import ConfigError, RunError, suggest
+from melanoma.kaggle.job import JobSettings, fill_job
 from melanoma.kaggle.packages import read_requirements
-from melanoma.kaggle.settings import JobSettings, fill_job
 
 _FOLDS = "folds/folds.csv"
 _LISTS = ("overrides", "runs", "run_datasets", "weights")

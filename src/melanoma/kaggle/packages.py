@@ -14,9 +14,8 @@ from typing import Any
 
 from melanoma.children import run_child
 from melanoma.errors import ConfigError, MelanomaError
-from melanoma.kaggle.job import Mode, Requirement
-from melanoma.kaggle.mounts import Mounts
-from melanoma.kaggle.project import project_file
+from melanoma.kaggle.inputs import Mounts
+from melanoma.kaggle.job import Mode, Requirement, project_file
 
 # What has to be brought, by hand; and the ranges that the image's own versions have to be in.
 PINS, RANGES = "kaggle_kernel/requirements.txt", "requirements.txt"

@@ -16,7 +16,7 @@ import yaml
 
 from melanoma.children import run_child
 from melanoma.errors import ConfigError, RunError
-from melanoma.kaggle.project import project_root
+from melanoma.kaggle.job import project_root
 
 # `--print_config` would do, but leaves out the checks between settings and of the network's name.
 _RESOLVE = """

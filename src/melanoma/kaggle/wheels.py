@@ -18,11 +18,9 @@ from melanoma.files import write_text, writing_explained
 from melanoma.kaggle.client import Client, RetryPolicy
 from melanoma.kaggle.failures import RefusedError, UnreachableError
 from melanoma.kaggle.follow import Say, say_now
-from melanoma.kaggle.job import ACCELERATORS, Requirement
+from melanoma.kaggle.job import ACCELERATORS, Requirement, check_sources, project_root
 from melanoma.kaggle.packages import packages_to_bring
-from melanoma.kaggle.project import project_root
 from melanoma.kaggle.recipe import resolve_recipe
-from melanoma.kaggle.settings import check_sources
 
 METADATA = "dataset-metadata.json"
 _PURE = ("-py3-none-any.whl", "-py2.py3-none-any.whl")

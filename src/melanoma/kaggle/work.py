@@ -1,23 +1,27 @@
 """What a kernel does once everything is there: folds, training, prediction, submission."""
 
 import shutil
-import sys
 import time
-from argparse import ArgumentParser
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 import yaml
 
-from melanoma.command_line import script, sigterm_as_exit
+from melanoma.command_line import sigterm_as_exit
 from melanoma.errors import ConfigError, RunError, name_some
 from melanoma.files import read_object, sha256_of, write_bytes
 from melanoma.folds.files import description_path, read_fold_column
-from melanoma.kaggle import commands
 from melanoma.kaggle.outputs import take_run
-from melanoma.kaggle.session import Session, parse_session
-from melanoma.kaggle.steps import StepError, run_step
+from melanoma.kaggle.steps import (
+    Session,
+    create_folds_command,
+    predict_command,
+    run_step,
+    setting,
+    submission_command,
+    train_command,
+)
 from melanoma.locking import LOCKS
 from melanoma.run_folder import TEST_SHA256, RunFolder
 from melanoma.tables import FOLD, test_csv
@@ -28,24 +32,20 @@ _MARGIN_SHARE = 0.1
 _ALL = "all"
 
 
-@script
-def main(arguments: list[str]) -> int:
-    """Do what the job asks for; started by `melanoma.kaggle.kernel`."""
-    parser = ArgumentParser(description=__doc__, allow_abbrev=False)
-    parser.add_argument("session_json", type=Path)
-    session_json = parser.parse_args(arguments).session_json
-    session = parse_session(session_json.read_text(encoding="utf-8"))
+def do(session: Session) -> None:
+    """Do what the job asks for, in the process that `melanoma.kaggle.kernel` has made ready.
+
+    Raises:
+        StepError: If a step fails, with its exit code.
+        MelanomaError: If something that is needed is missing, or cannot be read.
+    """
     modes = {"train": train, "predict": predict, "ensemble": ensemble}
     try:
         with sigterm_as_exit():
             print(modes[session.job.mode](session), flush=True)
-    except StepError as error:
-        print(f"error: {error}", file=sys.stderr, flush=True)
-        return error.code
     finally:
         for locks in session.working.glob(f"runs/*/{LOCKS}"):
             shutil.rmtree(locks, ignore_errors=True)  # of no use to whoever reads the output
-    return 0
 
 
 def train(session: Session) -> str:
@@ -60,13 +60,13 @@ def train(session: Session) -> str:
         take_run(session.sources, run.path, session.data_dir, folds_csv)
         print(f"going on from {name_some(session.sources)}", flush=True)
     config = _read_recipe(session)
-    column = commands.setting(config, session.job.overrides, "data.fold_column")
+    column = setting(config, session.job.overrides, "data.fold_column")
     known = _folds_in(folds_csv, str(column or FOLD))
     asked = _asked(session, known)
     margin_s = min(_MARGIN_S, _MARGIN_SHARE * session.job.time_budget_s)
     seconds = int(session.deadline - margin_s - time.monotonic())
     if seconds > 0:
-        command = commands.train_command(session, folds_csv, len(asked), seconds, config)
+        command = train_command(session, folds_csv, len(asked), seconds, config)
         run_step(command, session.bundle)
     has_test_set = test_csv(session.data_dir).exists()
     unpredicted = [f for f in run.finished_folds() if has_test_set and not run.fold(f).is_predicted]
@@ -90,7 +90,7 @@ def predict(session: Session) -> str:
         run.fold(fold).is_predicted and run.fold(fold).read_done().get(TEST_SHA256) != sha256
         for fold in run.finished_folds()
     )
-    command = commands.predict_command(session, run.path, overwrite=is_another)
+    command = predict_command(session, run.path, overwrite=is_another)
     run_step(command, session.bundle, session.deadline)
     kept = take_run([run.path], session.run_dir, checkpoints=False)
     return _submit(session, {kept: _folds_in(folds_csv, _column_of(kept))})
@@ -113,7 +113,7 @@ def _submit(session: Session, runs: dict[RunFolder, list[int]]) -> str:
     """Blend runs, each given with the folds it has when it is whole."""
     are_missing = any(run.finished_folds() != known for run, known in runs.items())
     paths = [run.path for run in runs]
-    command = commands.submission_command(session, paths, session.run_dir, are_missing)
+    command = submission_command(session, paths, session.run_dir, are_missing)
     run_step(command, session.bundle)
     made = RunFolder(session.run_dir).submission_csv
     if not made.is_file():
@@ -146,7 +146,7 @@ def _folds_csv(session: Session) -> Path:
     if session.runs:
         return _kept(session, _folds_csv_of(session, RunFolder(session.sources[0])))
     made = session.working / "folds" / "folds.csv"
-    run_step(commands.create_folds_command(session, made), session.bundle)
+    run_step(create_folds_command(session, made), session.bundle)
     return made
 
 
@@ -204,7 +204,3 @@ def _test_table(session: Session) -> Path:
             "competition, and push again."
         )
     return path
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -1,14 +1,17 @@
-"""Nothing secret may travel: what is packed is searched for tokens, and for this machine's own."""
+"""What may travel: nothing secret, and what is not committed is named."""
 
 import json
 import os
 import re
 import shlex
+import shutil
 from collections import defaultdict
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from melanoma.children import run_child
 from melanoma.errors import ConfigError, MelanomaError, name_some
 
 # Detectors of detect-secrets that go by the words around: they find names of variables.
@@ -34,6 +37,9 @@ _MISSING = (
     "detect-secrets is not installed, which looks for secrets in what is sent. Run pip install -r "
     "requirements-kaggle.txt."
 )
+
+
+_SHOWN_FILES = 12
 
 
 class SecretError(MelanomaError):
@@ -164,3 +170,65 @@ def _values_in(path: Path) -> list[str]:
 def _may_be_secret(value: str) -> bool:
     is_path = os.sep in value and Path(value).exists()
     return len(value) >= _SHORTEST and not is_path
+
+
+@dataclass(frozen=True)
+class Tracked:
+    """What version control knows of some files.
+
+    Attributes:
+        commit: Of the project; empty where it is in no repository.
+        changed: Files that are not as committed, or not committed at all.
+    """
+
+    commit: str
+    changed: tuple[str, ...]
+
+    @property
+    def note(self) -> str:
+        """For `Job.commit`."""
+        n_changed = len(self.changed)
+        files = "file differs" if n_changed == 1 else "files differ"
+        return f"{self.commit} ({n_changed} {files})" if self.commit and n_changed else self.commit
+
+    def as_text(self) -> str:
+        """What to say before it travels; empty where all is committed."""
+        if not self.commit:
+            return "not in a git repository: nobody can tell later which code it was"
+        listed = "\n".join(f"    {name}" for name in self.changed[:_SHOWN_FILES])
+        more = len(self.changed) - _SHOWN_FILES
+        rest = f"\n    and {more} more" if more > 0 else ""
+        return f"not as committed:\n{listed}{rest}" if self.changed else ""
+
+
+def look_up(root: Path, names: Iterable[str]) -> Tracked:
+    """Ask git about files of the project.
+
+    Args:
+        root: Of the project.
+        names: Paths in it; a whole path of a file elsewhere is none that git knows.
+    """
+    wanted = sorted(names)
+    inside = [
+        name for name in wanted if not Path(name).is_absolute() and ".." not in Path(name).parts
+    ]
+    commit = _git(root, "rev-parse", "HEAD")
+    # A repository further up is none of this project.
+    if commit is None or not (root / ".git").exists():
+        return Tracked("", ())
+    known = _git(root, "ls-files", "-z", "--", *inside)
+    differing = _git(root, "diff", "--name-only", "-z", "--no-renames", "HEAD", "--", *inside)
+    if known is None or differing is None:
+        return Tracked("", ())
+    tracked = set(known.split("\0")) - set(differing.split("\0"))
+    return Tracked(commit.strip(), tuple(name for name in wanted if name not in tracked))
+
+
+def _git(root: Path, *words: str) -> str | None:
+    """What git prints; None where there is no git, or it fails."""
+    git = shutil.which("git")
+    if git is None:
+        return None
+    command = [git, "--literal-pathspecs", "-C", str(root), "-c", "core.quotePath=off", *words]
+    done = run_child(command, capture=True)
+    return None if done.returncode else done.stdout
