@@ -10,7 +10,6 @@ import sys
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from melanoma.children import run_child
 from melanoma.errors import ConfigError, MelanomaError
@@ -93,9 +92,7 @@ def _lines(name: str, root: Path | None) -> Iterator[tuple[str, str, str]]:
                 raise ConfigError(
                     f"{path}: {line} is no package and its versions. Restore that file."
                 )
-            # As packages are named on PyPI, without regard to case, points and underscores.
-            canonical = re.sub(r"[-_.]+", "-", match[1]).lower()
-            yield canonical, (match[2] or "").strip(), match[3] or ""
+            yield _canonical(match[1]), (match[2] or "").strip(), match[3] or ""
 
 
 class InstallationError(MelanomaError):
@@ -109,28 +106,30 @@ class Plan:
     Attributes:
         requirement: What is needed.
         found: The version in the image; None for none.
-        wheel: The attached file that has it; None for none.
+        wheels: Folders of attached files that may have it; pip takes the newest that fits.
         to_install: Whether the image's will not do.
     """
 
     requirement: Requirement
     found: str | None
-    wheel: Path | None = None
+    wheels: tuple[Path, ...] = ()
     to_install: bool = False
 
     @property
     def pip_argument(self) -> str:
-        """What pip is given."""
+        """What pip is given: the range that will do for attached files, else the very version."""
         known = self.requirement
-        wanted = f"=={known.version}" if known.version else known.specifier
-        return str(self.wheel) if self.wheel else known.name + wanted
+        exact = f"=={known.version}" if known.version else ""
+        return known.name + (
+            (known.specifier or exact) if self.wheels else (exact or known.specifier)
+        )
 
     @property
     def origin(self) -> str:
         """For the table."""
         if not self.to_install:
             return "the image"
-        return f"attached: {self.wheel.name}" if self.wheel else f"index: {self.pip_argument}"
+        return f"{'attached' if self.wheels else 'index'}: {self.pip_argument}"
 
 
 def plan_packages(
@@ -148,13 +147,13 @@ def plan_packages(
     """
     wheels = mounts.files(lambda path: path.suffix == ".whl")
     plans = [_plan(requirement, wheels) for requirement in requirements]
-    too_old = [p for p in plans if p.to_install and _name(p.requirement) in _OF_THE_IMAGE]
+    too_old = [p for p in plans if p.to_install and _canonical(p.requirement.name) in _OF_THE_IMAGE]
     if too_old:
         raise ConfigError(
             f"the image has {_name_found(too_old)}. These are the image's own and are not replaced: "
             "choose its latest version (Environment, in the kernel's settings on Kaggle)."
         )
-    missing = [p for p in plans if p.to_install and not p.wheel and not internet]
+    missing = [p for p in plans if p.to_install and not p.wheels and not internet]
     if missing:
         raise ConfigError(
             f"packages are missing, and there is no internet: {_name_found(missing)}. Build and upload "
@@ -185,8 +184,10 @@ def install(plans: Sequence[Plan], folder: Path) -> None:
     options = ["--no-deps", "--no-input", "--disable-pip-version-check", "--quiet", "--upgrade"]
     # Kaggle's sessions run as root, in an image of their own.
     options += ["--root-user-action", "ignore", "--target", str(folder)]
-    if all(plan.wheel for plan in wanted):
+    if all(plan.wheels for plan in wanted):
         options.append("--no-index")
+    for path in sorted({path for plan in wanted for path in plan.wheels}):
+        options += ["--find-links", str(path)]
     words = [*options, *(plan.pip_argument for plan in wanted)]
     print(f"$ python -m pip install {' '.join(words)}", flush=True)
     process = run_child([sys.executable, "-m", "pip", "install", *words])
@@ -209,36 +210,28 @@ def _plan(requirement: Requirement, wheels: Sequence[Path]) -> Plan:
     found = found_version(requirement.name)
     if found is not None and _will_do(found, requirement.specifier):
         return Plan(requirement, found)
-    fitting = list(_fitting_wheels(requirement, wheels))
-    newest = max(fitting, key=lambda pair: pair[0])[1] if fitting else None
-    return Plan(requirement, found, newest, to_install=True)
-
-
-def _fitting_wheels(requirement: Requirement, wheels: Sequence[Path]) -> Iterator[tuple[Any, Path]]:
-    """Wheels of a package which this Python can use, with their versions."""
-    utils, tags = _reader("utils"), _reader("tags")
-    usable = set(tags.sys_tags())
-    for path in wheels:
-        try:
-            name, version, _, of_wheel = utils.parse_wheel_filename(path.name)
-        except utils.InvalidWheelFilename as error:
-            raise ConfigError(
-                f"{path}: not named as a wheel is ({error}). Build the dataset again with "
-                "scripts/push_kernel.py wheels."
-            ) from error
-        exact = f"=={requirement.version}" if requirement.version else ""
-        wanted = requirement.specifier or exact
-        if name == _name(requirement) and usable & of_wheel and _will_do(str(version), wanted):
-            yield version, path
+    name = _canonical(requirement.name)
+    having = {path.parent for path in wheels if _canonical(path.name.partition("-")[0]) == name}
+    return Plan(requirement, found, tuple(sorted(having)), to_install=True)
 
 
 def _will_do(version: str, specifier: str) -> bool:
     # 2.10.0+cu128 is a 2.10.0; a release candidate that the image has is what it has.
-    return bool(_reader("specifiers").SpecifierSet(specifier).contains(version, prereleases=True))
+    for reader in _READERS:
+        try:
+            module = importlib.import_module(f"{reader}.specifiers")
+        except ModuleNotFoundError:
+            continue
+        return bool(module.SpecifierSet(specifier).contains(version, prereleases=True))
+    raise ConfigError(
+        "neither packaging nor pip is installed, so that packages can be neither compared nor "
+        "installed. Use one of Kaggle's images."
+    )
 
 
-def _name(requirement: Requirement) -> str:
-    return str(_reader("utils").canonicalize_name(requirement.name))
+def _canonical(name: str) -> str:
+    """As packages are named on PyPI, without regard to case, points and underscores."""
+    return re.sub(r"[-_.]+", "-", name).lower()
 
 
 def _wanted(plan: Plan) -> str:
@@ -249,16 +242,4 @@ def _name_found(plans: Sequence[Plan]) -> str:
     return ", ".join(
         f"{plan.requirement.name} {plan.found or 'not at all'} (needed: {_wanted(plan)})"
         for plan in plans
-    )
-
-
-def _reader(part: str) -> Any:
-    for package in _READERS:
-        try:
-            return importlib.import_module(f"{package}.{part}")
-        except ModuleNotFoundError:
-            continue
-    raise ConfigError(
-        "neither packaging nor pip is installed, so that packages can be neither compared nor "
-        "installed. Use one of Kaggle's images."
     )

@@ -18,19 +18,6 @@ from melanoma.children import run_child
 from melanoma.errors import ConfigError, RunError
 from melanoma.kaggle.job import project_root
 
-# `--print_config` would do, but leaves out the checks between settings and of the network's name.
-_RESOLVE = """
-import sys
-from melanoma.command_line import script
-from melanoma.models.backbones import check_backbone
-from melanoma.training.config import parse_config
-def main(arguments):
-    config = parse_config(arguments)
-    check_backbone(config.model["backbone"])
-    print(config.resolved)
-sys.exit(script(main)(sys.argv[1:]))
-"""
-
 
 @dataclass(frozen=True)
 class Recipe:
@@ -84,7 +71,7 @@ def resolve_recipe(config: str, overrides: Sequence[str], fold: str) -> Recipe:
 def _run(arguments: list[str]) -> "subprocess.CompletedProcess[str]":
     paths = [str(project_root() / "src"), os.environ.get("PYTHONPATH", "")]
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, paths))}
-    command = [sys.executable, "-W", "ignore", "-c", _RESOLVE, *arguments]
+    command = [sys.executable, "-W", "ignore", "-m", "melanoma.training.resolve", *arguments]
     return run_child(command, capture=True, env=environment)
 
 
