@@ -32,16 +32,19 @@ def test_a_run_is_known_by_its_files(tmp_path: Path, place: str, marker: str) ->
     folder = run(tmp_path, place, "baseline", marker)
     run(tmp_path, "k2/runs", "other")
     (tmp_path / "k3" / "runs" / "baseline").mkdir(parents=True)  # a blend's folder
-    for job in (Job("train", "baseline"), Job("predict", "baseline", runs=("me/k1",))):
+    for job in (
+        Job(mode="train", run="baseline"),
+        Job(mode="predict", run="baseline", runs=("me/k1",)),
+    ):
         found = find_runs(list_mounts(tmp_path), job)
         assert found == [AttachedRun("baseline", folder)]
-    assert names(tmp_path, Job("train", "fresh")) == []
-    assert len(names(tmp_path, Job("ensemble", "blend"))) == 2
+    assert names(tmp_path, Job(mode="train", run="fresh")) == []
+    assert len(names(tmp_path, Job(mode="ensemble", run="blend"))) == 2
 
 
 def test_the_only_run_of_a_dataset_may_be_called_otherwise(tmp_path: Path) -> None:
     run(tmp_path, "datasets/me", "weights")
-    job = Job("predict", "baseline", runs=("me/weights",))
+    job = Job(mode="predict", run="baseline", runs=("me/weights",))
     assert names(tmp_path, job) == ["datasets/me/weights"]
     run(tmp_path, "k2/runs", "other")
     with pytest.raises(
@@ -55,12 +58,12 @@ def test_the_only_run_of_a_dataset_may_be_called_otherwise(tmp_path: Path) -> No
     [("train", "x to go on with"), ("predict", "x to predict with"), ("ensemble", "to blend")],
 )
 def test_a_run_that_is_missing_is_named(tmp_path: Path, mode: Mode, purpose: str) -> None:
-    job = Job(mode, "x", resume=mode == "train")
+    job = Job(mode=mode, run="x", resume=mode == "train")
     with pytest.raises(ConfigError, match=rf"no run {purpose}. Attached: nothing"):
         names(tmp_path, job)
     run(tmp_path, "k1/runs", "x")
     with pytest.raises(ConfigError, match=r"me/k2: no run in there .* Attached: k1. Wait until"):
-        names(tmp_path, Job(mode, "x", resume=True, runs=("me/k1", "me/k2")))
+        names(tmp_path, Job(mode=mode, run="x", resume=True, runs=("me/k1", "me/k2")))
 
 
 def test_fold_files_are_known_by_their_names(tmp_path: Path) -> None:

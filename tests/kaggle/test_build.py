@@ -98,7 +98,7 @@ def test_other_modes_take_runs(mode: str) -> None:
     assert metadata(kernel)["kernel_sources"] == ["me/a-a", "me/b-b"]
     assert metadata(kernel)["dataset_sources"] == ["me/wheels", "me/c-c"]
     assert metadata(kernel)["competition_sources"] == []
-    assert kernel.job.config == kernel.job.folds_csv == ""
+    assert (kernel.job.config, kernel.job.folds_csv) == (None, "")
     assert "fold file" not in notes(kernel)
     assert ("lightning 2." in notes(kernel)) == (mode == "predict")
 

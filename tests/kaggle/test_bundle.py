@@ -20,7 +20,7 @@ from melanoma.kaggle.bundle import (
 )
 from melanoma.kaggle.job import Job, parse_job, project_root
 
-JOB = Job("train", "baseline", config="configs/baseline.yaml", commit="abc")
+JOB = Job(mode="train", run="baseline", config="configs/baseline.yaml", commit="abc")
 
 # What a kernel runs in these tests, instead of the real one.
 STUB = """
@@ -192,7 +192,7 @@ def test_whatever_is_packed_is_unpacked(
 ) -> None:
     folder = tmp_path_factory.mktemp("packed")
     files = {f"folder/{n}.bin": content for n, content in enumerate(contents)}
-    job = Job("train", run, overrides=overrides, commit='"""\nimport nothing')
+    job = Job(mode="train", run=run, overrides=overrides, commit='"""\nimport nothing')
     text = write_script(job, files).text
     path = folder / "script.py"
     path.write_text(text, encoding="utf-8")

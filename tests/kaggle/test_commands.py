@@ -12,7 +12,7 @@ FOLDS = Path("working/folds/folds.csv")
 
 @pytest.fixture
 def session(tmp_path: Path) -> Session:
-    job = Job("train", "baseline", config="configs/baseline.yaml", folds="0,2")
+    job = Job(mode="train", run="baseline", config="configs/baseline.yaml", fold="0,2")
     return Session(job, tmp_path, tmp_path, Path("/scratch"), Path("/data"), (), (), 0.0)
 
 

@@ -8,8 +8,8 @@ from melanoma.errors import ConfigError
 from melanoma.kaggle.job import ACCELERATORS, Job, Requirement, parse_job
 
 JOB = Job(
-    "train",
-    "baseline",
+    mode="train",
+    run="baseline",
     config="configs/baseline.yaml",
     overrides=("--data.image_size=384",),
     runs=("me/fold-0",),
@@ -27,7 +27,11 @@ def test_a_job_survives_its_text(
     run: str, overrides: tuple[str, ...], accelerator: str, requirements: tuple[Requirement, ...]
 ) -> None:
     job = Job(
-        "predict", run, overrides=overrides, accelerator=accelerator, requirements=requirements
+        mode="predict",
+        run=run,
+        overrides=overrides,
+        accelerator=accelerator,
+        requirements=requirements,
     )
     assert parse_job(job.as_json()) == job
 

@@ -113,8 +113,8 @@ def test_a_job_is_filled_as_a_kernels_is(project: Path) -> None:
     settings = {"config": "configs/demo.yaml", "overrides": ["--seed=1"], "runs": []}
     job = parse_job(write_job(project, settings).read_text())
     assert job == Job(
-        "train",
-        "demo",
+        mode="train",
+        run="demo",
         config="configs/demo.yaml",
         overrides=("--seed=1",),
         folds_csv="folds/folds.csv",

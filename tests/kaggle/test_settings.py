@@ -14,7 +14,6 @@ from melanoma.kaggle.job import (
     check_sources,
     fill_job,
     parse_job,
-    run_name,
 )
 
 CONFIG = "configs/baseline.yaml"
@@ -36,12 +35,12 @@ def test_a_job_is_filled_from_few_settings() -> None:
         run="baseline",
         config=CONFIG,
         folds_csv="folds/folds.csv",
-        time_budget_s=41_400,
         weights=("a.pth",),
         requirements=(lightning,),
         commit="abc",
     )
     assert parse_job(job.as_json()) == job
+    assert job.time_budget_s == 41_400
 
 
 def test_all_finished_folds_predict_and_one_fold_is_trained_by_default() -> None:
@@ -65,7 +64,7 @@ def test_option_names_may_have_hyphens() -> None:
     ],
 )
 def test_a_run_has_a_name(given: JobSettings, name: str) -> None:
-    assert run_name(given) == name
+    assert given.run_name == name
     assert fill_job(given).run == name
 
 

@@ -26,7 +26,7 @@ Make = Callable[[str], Kernel]
 def job(**changes: object) -> Job:
     settings = {
         "mode": "train", "run": "tiny", "config": "configs/demo.yaml", "overrides": TINY,
-        "accelerator": "cpu", "competition": "siim", "time_budget_s": 3600,
+        "accelerator": "cpu", "competition": "siim", "time_budget": "1h",
     }  # fmt: skip
     return Job(**{**settings, **changes})  # type: ignore[arg-type]
 
@@ -68,7 +68,7 @@ def second(make: Make, tiny: Path, first: tuple[Kernel, Ended]) -> tuple[Kernel,
     kernel.give_gpus("Tesla T4", "Tesla T4")
     # Two folds side by side need two cores, where there are no real GPUs.
     accelerator = "t4x2" if len(available_cores()) > 1 else "cpu"
-    wanted = job(folds="all", accelerator=accelerator, resume=True, runs=("me/first",))
+    wanted = job(fold="all", accelerator=accelerator, resume=True, runs=("me/first",))
     return kernel, kernel.run(wanted)
 
 
@@ -108,7 +108,7 @@ def test_the_time_runs_out(make: Make, tiny: Path, first: tuple[Kernel, Ended]) 
     kernel = make("short")
     kernel.attach(tiny, "siim")
     kernel.attach(first[0].working, "first")
-    ended = kernel.run(job(folds="all", time_budget_s=20))
+    ended = kernel.run(job(fold="all", time_budget="20s"))
     assert ended.code == 0, ended.log
     assert ended.last_line.endswith(
         "submission.csv rests on fold 0 of 2. The time is up: fold 1 has not been begun. Push again "
@@ -120,7 +120,7 @@ def test_the_time_runs_out(make: Make, tiny: Path, first: tuple[Kernel, Ended]) 
 def test_no_time_at_all_leaves_the_folds(make: Make, tiny: Path) -> None:
     kernel = make("none")
     kernel.attach(tiny, "siim")
-    ended = kernel.run(job(time_budget_s=1))
+    ended = kernel.run(job(time_budget="1s"))
     assert ended.code == 0, ended.log
     assert ended.last_line.startswith(
         "no submission yet. The time is up: fold 0 has not been begun"
@@ -138,7 +138,7 @@ def test_a_hidden_test_set_is_predicted_with_the_parts_of_a_run(
     hide_test_set(data, n_rows)
     kernel.attach(first[0].working, "first")
     kernel.attach(second[0].working, f"{NOTEBOOK}/second")
-    ended = kernel.run(job(mode="predict", folds="all", runs=("me/first", "me/second")))
+    ended = kernel.run(job(mode="predict", fold="all", runs=("me/first", "me/second")))
     assert ended.code == 0, ended.log
     submission = pd.read_csv(kernel.submission)
     form = pd.read_csv(data / "sample_submission.csv")
@@ -205,7 +205,7 @@ def predict_without_test_set(kernel: Kernel, tiny: Path, folds: str) -> Ended:
     run.mkdir(parents=True)
     for name in ("config.yaml", "tables.json"):
         (run / name).write_text("{}")
-    return kernel.run(job(mode="predict", folds=folds, folds_csv="folds/folds.csv", runs=("me/k",)))
+    return kernel.run(job(mode="predict", fold=folds, folds_csv="folds/folds.csv", runs=("me/k",)))
 
 
 @pytest.mark.skipif(not has_namespaces(), reason="this machine lets no test mount a small disk")
@@ -224,7 +224,7 @@ def test_what_is_attached_is_read_only_in_these_tests(make: Make, tiny: Path) ->
     (kernel.bundle / "configs").unlink()
     (kernel.bundle / "folds").rmdir()
     (kernel.bundle / "folds").symlink_to(kernel.input)  # nothing is written there
-    assert kernel.run(job(config="none.yaml", time_budget_s=1)).code != 0
+    assert kernel.run(job(config="none.yaml", time_budget="1s")).code != 0
     assert sorted(path.name for path in kernel.input.iterdir()) == ["siim"]
 
 

@@ -110,8 +110,8 @@ def _summary(job: Job) -> str:
     """What the job is, readable in the kernel's source; nothing in it can end the docstring."""
     shown = {
         "mode": job.mode,
-        "run": job.run,
-        "recipe": " ".join([job.config, *job.overrides]).strip(),
+        "run": job.run_name,
+        "recipe": " ".join([job.config or "", *job.overrides]).strip(),
         "folds": job.folds if job.mode != "ensemble" else "",
         "runs": ", ".join(job.runs),
         "machine": job.accelerator,

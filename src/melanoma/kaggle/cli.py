@@ -121,7 +121,7 @@ def push(options: KernelOptions, dry_run: bool = False, follow: bool = False) ->
         say_now("not pushed, as --dry-run asks")
         return 0
     kaggle = connect()
-    recipe, run_dir = kernels[0].recipe, RUNS / kernels[0].job.run
+    recipe, run_dir = kernels[0].recipe, RUNS / kernels[0].job.run_name
     home = Home(run_dir, recipe.data_dir, recipe.folds_csv) if recipe else Home(run_dir)
     if len(kernels) > 1:
         return _queue(kaggle, kernels, options.output_dir, home)

@@ -344,7 +344,7 @@ def find_runs(mounts: Mounts, job: Job) -> list[AttachedRun]:
     if needed and not found:
         purpose = {"train": "go on with", "predict": "predict with", "ensemble": "blend"}[job.mode]
         raise ConfigError(
-            f"no run {'' if job.mode == 'ensemble' else job.run + ' '}to {purpose}. Attached: "
+            f"no run {'' if job.mode == 'ensemble' else job.run_name + ' '}to {purpose}. Attached: "
             f"{mounts.as_text()}. Name the kernels that trained it when you push, and wait until they "
             "are complete."
         )
@@ -398,12 +398,12 @@ def _has_one(mounts: Mounts, source: str, runs: Sequence[AttachedRun]) -> bool:
 
 
 def _of_this_run(found: list[AttachedRun], job: Job) -> list[AttachedRun]:
-    ours = [run for run in found if run.name == job.run]
+    ours = [run for run in found if run.name == job.run_name]
     names = sorted({run.name for run in found})
     if ours or job.mode == "train" or not names:
         return ours
     if len(names) > 1:
         raise ConfigError(
-            f"no run {job.run}, but {name_some(names)}. Say which with --run when you push."
+            f"no run {job.run_name}, but {name_some(names)}. Say which with --run when you push."
         )
     return found  # the only run there is: a dataset is named as its owner likes

@@ -7,7 +7,7 @@ standard library is imported: packages may be missing then.
 import json
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path, PurePath
 from typing import Any, Literal, get_args
 
@@ -91,66 +91,6 @@ class Requirement:
     specifier: str = ""
 
 
-@dataclass(frozen=True)
-class Job:
-    """What a kernel is asked to do: `JobSettings` with all that follows from them.
-
-    Attributes:
-        run: Name of the run; what is written goes to `runs/<run>` of the working folder.
-        config: The recipe, by its path in the bundle; empty unless the mode is train.
-        folds_csv: The fold file, by its path in the bundle; empty to make it there.
-        time_budget_s: Seconds after its start at which the kernel has to have ended.
-        runs: Kernels whose outputs are attached, and datasets that hold runs, `owner/slug`.
-        weights: Names of files of weights that are looked for in what is attached.
-        requirements: Packages, in the order in which they are installed.
-        commit: Of the code, with a note where files differ from it; empty where it is not known.
-    """
-
-    mode: Mode
-    run: str
-    config: str = ""
-    overrides: tuple[str, ...] = ()
-    folds: str = "0"
-    folds_csv: str = ""
-    accelerator: str = "t4x2"
-    time_budget_s: int = ACCELERATORS["t4x2"].session_s - MARGIN_S
-    internet: bool = False
-    competition: str = COMPETITION
-    data: str = ""
-    runs: tuple[str, ...] = ()
-    resume: bool = False
-    method: str = "mean"
-    weights: tuple[str, ...] = ()
-    requirements: tuple[Requirement, ...] = ()
-    commit: str = ""
-
-    @property
-    def machine(self) -> Accelerator:
-        """The machine asked for."""
-        return ACCELERATORS[self.accelerator]
-
-    def as_json(self) -> str:
-        """For `job.json`; the same job gives the same text."""
-        return json.dumps(asdict(self), indent=2, ensure_ascii=False) + "\n"
-
-
-def parse_job(text: str) -> Job:
-    """Read what `Job.as_json` has written.
-
-    Raises:
-        ConfigError: If it is no job.
-    """
-    try:
-        content: dict[str, Any] = json.loads(text)
-        lists = {name: tuple(content[name]) for name in ("overrides", "runs", "weights")}
-        requirements = tuple(Requirement(**known) for known in content["requirements"])
-        return Job(**{**content, **lists, "requirements": requirements})
-    except (ValueError, TypeError, KeyError) as error:
-        raise ConfigError(
-            f"job.json: cannot be read ({error}). Build the kernel again with scripts/push_kernel.py."
-        ) from error
-
-
 @dataclass(frozen=True, kw_only=True)
 class JobSettings:
     """What a kernel is asked to do.
@@ -200,6 +140,65 @@ class JobSettings:
             return self.fold
         return "all" if self.mode == "predict" else "0"
 
+    @property
+    def run_name(self) -> str:
+        """What the run is called, also where the user has not said."""
+        return self.run or _RUNS.get(self.mode) or PurePath(self.config or "").stem
+
+    @property
+    def machine(self) -> Accelerator:
+        """The machine asked for."""
+        return ACCELERATORS[self.accelerator]
+
+    @property
+    def time_budget_s(self) -> int:
+        """Seconds after its start at which the kernel has to have ended.
+
+        Raises:
+            ConfigError: If the budget is no duration.
+        """
+        if self.time_budget is None:
+            return self.machine.session_s - MARGIN_S
+        return int(parse_duration(self.time_budget))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Job(JobSettings):
+    """What a kernel is asked to do, with all that follows from the settings.
+
+    The recipe is named by its path in the bundle, and `runs` holds the datasets as well.
+
+    Attributes:
+        folds_csv: The fold file, by its path in the bundle; empty to make it there.
+        requirements: Packages, in the order in which they are installed.
+        commit: Of the code, with a note where files differ from it; empty where it is not known.
+    """
+
+    folds_csv: str = ""
+    requirements: tuple[Requirement, ...] = ()
+    commit: str = ""
+
+    def as_json(self) -> str:
+        """For `job.json`; the same job gives the same text."""
+        return json.dumps(asdict(self), indent=2, ensure_ascii=False) + "\n"
+
+
+def parse_job(text: str) -> Job:
+    """Read what `Job.as_json` has written.
+
+    Raises:
+        ConfigError: If it is no job.
+    """
+    try:
+        content: dict[str, Any] = json.loads(text)
+        lists = {name: tuple(value) for name, value in content.items() if isinstance(value, list)}
+        requirements = tuple(Requirement(**known) for known in content["requirements"])
+        return Job(**{**content, **lists, "requirements": requirements})
+    except (ValueError, TypeError, KeyError, AttributeError) as error:
+        raise ConfigError(
+            f"job.json: cannot be read ({error}). Build the kernel again with scripts/push_kernel.py."
+        ) from error
+
 
 def fill_job(
     settings: JobSettings,
@@ -221,31 +220,18 @@ def fill_job(
         ConfigError: If settings are wrong or contradict each other.
     """
     check_settings(settings)
-    config = settings.config or ""
-    return Job(
-        mode=settings.mode,
-        run=run_name(settings),
-        config=f"configs/{PurePath(config).name}" if config else "",
-        overrides=tuple(with_underscores(settings.overrides)),
-        folds=settings.folds,
-        folds_csv=folds_csv,
-        accelerator=settings.accelerator,
-        time_budget_s=_time_budget_s(settings),
-        internet=settings.internet,
-        competition=settings.competition,
-        data=settings.data or "",
-        runs=(*settings.runs, *settings.run_datasets),
-        resume=settings.resume,
-        method=settings.method,
-        weights=tuple(dict.fromkeys([*weights, *settings.weights])),
-        requirements=tuple(requirements),
-        commit=commit,
-    )
-
-
-def run_name(settings: JobSettings) -> str:
-    """What the run is called."""
-    return settings.run or _RUNS.get(settings.mode) or PurePath(settings.config or "").stem
+    given = {field.name: getattr(settings, field.name) for field in fields(JobSettings)}
+    config = settings.config
+    resolved = {
+        "config": f"configs/{PurePath(config).name}" if config else None,
+        "overrides": tuple(with_underscores(settings.overrides)),
+        "run": settings.run_name,
+        "runs": (*settings.runs, *settings.run_datasets),
+        "run_datasets": (),
+        "weights": tuple(dict.fromkeys([*weights, *settings.weights])),
+    }
+    own = {"folds_csv": folds_csv, "requirements": tuple(requirements), "commit": commit}
+    return Job(**given | resolved | own)
 
 
 def check_settings(settings: JobSettings) -> None:
@@ -259,14 +245,19 @@ def check_settings(settings: JobSettings) -> None:
     _check_mode(settings)
     _check_overrides(settings.overrides)
     _check_form("--fold", settings.folds, _FOLDS, "a number (0), several (0,2), or all")
-    _check_form("--run", run_name(settings), _RUN, "letters, digits, points, hyphens, underscores")
+    _check_form("--run", settings.run_name, _RUN, "letters, digits, points, hyphens, underscores")
     if settings.competition:
         form = "its slug, such as siim-isic-melanoma-classification"
         _check_form("--competition", settings.competition, _COMPETITION, form)
     check_sources("--data", [settings.data] if settings.data else [])
     check_sources("--runs", settings.runs)
     check_sources("--run-datasets", settings.run_datasets)
-    _time_budget_s(settings)
+    longest = settings.machine.session_s
+    if settings.time_budget_s > longest:
+        raise ConfigError(
+            f"--time_budget {settings.time_budget}: a session on {settings.accelerator} lasts "
+            f"{longest // 3600} hours at most. Give less, or leave it out."
+        )
     paths = [name for name in settings.weights if PurePath(name).name != name]
     if paths:
         raise ConfigError(
@@ -328,19 +319,6 @@ def _check_choice(option: str, value: str, known: Sequence[str]) -> None:
 def _check_form(option: str, value: str, form: "re.Pattern[str]", description: str) -> None:
     if not form.fullmatch(value):
         raise ConfigError(f"{option} {value}: not understood. Give {description}.")
-
-
-def _time_budget_s(settings: JobSettings) -> int:
-    longest = ACCELERATORS[settings.accelerator].session_s
-    if settings.time_budget is None:
-        return longest - MARGIN_S
-    seconds = int(parse_duration(settings.time_budget))
-    if seconds > longest:
-        raise ConfigError(
-            f"--time_budget {settings.time_budget}: a session on {settings.accelerator} lasts "
-            f"{longest // 3600} hours at most. Give less, or leave it out."
-        )
-    return seconds
 
 
 @dataclass(frozen=True, kw_only=True)

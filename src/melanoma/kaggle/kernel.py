@@ -95,7 +95,7 @@ def environment(job: Job, places: Places) -> dict[str, str]:
 
 
 def _say(job: Job, places: Places, machine: Machine) -> None:
-    what = f"{job.mode} {job.run}" + (f", fold {job.folds}" if job.mode != "ensemble" else "")
+    what = f"{job.mode} {job.run_name}" + (f", fold {job.folds}" if job.mode != "ensemble" else "")
     versions = ((name, found_version(name)) for name in _SHOWN_PACKAGES)
     image = [f"python {platform.python_version()}", *(f"{n} {v}" for n, v in versions if v)]
     if _IMAGE_DATE.is_file():
@@ -146,7 +146,7 @@ def _find_data(job: Job, bundle: Path, mounts: Mounts, runs: list[AttachedRun]) 
         sha256 = _value_in((bundle / job.folds_csv).with_suffix(".json"), "train_sha256")
     elif runs:
         sha256 = _value_in(runs[0].path / "tables.json", "train.csv")
-    return find_data(mounts, job.competition, job.data, sha256, job.mode != "ensemble")
+    return find_data(mounts, job.competition, job.data or "", sha256, job.mode != "ensemble")
 
 
 def _value_in(path: Path, key: str) -> str:

@@ -61,7 +61,7 @@ class Session:
     @property
     def run_dir(self) -> Path:
         """Of the run that is trained or predicted with, or of the blend."""
-        return self.working / "runs" / self.job.run
+        return self.working / "runs" / self.job.run_name
 
     @property
     def sources(self) -> list[Path]:

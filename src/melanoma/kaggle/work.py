@@ -83,7 +83,7 @@ def predict(session: Session) -> str:
     """
     folds_csv = _folds_csv(session)
     asked = None if session.job.folds == _ALL else _asked(session, [])
-    place = session.scratch / "runs" / session.job.run
+    place = session.scratch / "runs" / session.job.run_name
     run = take_run(session.sources, place, session.data_dir, folds_csv, asked)
     sha256 = sha256_of(_test_table(session))
     is_another = any(
@@ -191,7 +191,7 @@ def _column_of(run: RunFolder) -> str:
 
 
 def _read_recipe(session: Session) -> dict[str, Any]:
-    path = session.bundle / session.job.config
+    path = session.bundle / (session.job.config or "")
     content = yaml.safe_load(path.read_text(encoding="utf-8"))
     return content if isinstance(content, dict) else {}
 
