@@ -60,11 +60,14 @@ def test_a_fork_is_what_a_process_is(name: str, warm_python: WarmPython, tmp_pat
 
 
 @pytest.mark.usefixtures("warm")
-def test_torch_is_there_and_our_modules_are_read_from_the_path() -> None:
+@pytest.mark.parametrize("variable", ["MARK", "PYTHON3", "PYTHON312", "PYTHONPATH"])
+def test_torch_is_there_and_our_modules_are_read_from_the_path(variable: str) -> None:
+    """Also where make was told which Python to take: it passes that variable on."""
     code = (
         "import sys; print('torch' in sys.modules, 'melanoma' in sys.modules, 'ray' in sys.modules)"
     )
-    printed = subprocess.check_output([sys.executable, "-c", code], text=True)
+    environment = {**os.environ, variable: "python3"}
+    printed = subprocess.check_output([sys.executable, "-c", code], text=True, env=environment)
     assert printed.split() == ["True", "False", "False"]
 
 
@@ -98,6 +101,7 @@ def test_a_signal_reaches_the_fork(sent: signal.Signals) -> None:
 def test_a_fork_ends_with_its_client() -> None:
     with start("import os, time; print(os.getpid(), flush=True); time.sleep(600)") as process:
         assert process.stdout is not None
-        assert int(process.stdout.readline()) != process.pid
+        fork = int(process.stdout.readline())
         process.kill()
         assert process.stdout.read() == ""  # the fork holds the other end of the pipe
+    assert fork != process.pid

@@ -29,7 +29,11 @@ def understood(arguments: list[str]) -> dict[str, object] | None:
     kind = "script"
     if arguments[:1] in (["-m"], ["-c"]):
         kind = arguments.pop(0)
-    special = [name for name in os.environ if name.startswith("PYTHON") and name not in HARMLESS]
+    # PYTHON3 and PYTHON312 are no variables of Python's: make passes them on to what it starts.
+    of_python = (
+        name for name in os.environ if name.startswith("PYTHON") and not name[6:7].isdigit()
+    )
+    special = [name for name in of_python if name not in HARMLESS]
     if special or not arguments or (kind == "script" and arguments[0].startswith("-")):
         return None
     asked = {"kind": kind, "what": arguments[0], "arguments": arguments[1:]}
