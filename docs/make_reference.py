@@ -142,13 +142,24 @@ def _type(action: Action) -> str:
     return f"one or more: {name}" if action.nargs == "+" else name
 
 
+# Python keeps one of `int | float` and `float | int`: whichever a module has asked for first.
+_ORDER = (Literal, bool, int, float, str, Path)
+
+
+def _rank(hint: Any) -> tuple[int, str]:
+    """Where a member of a union stands, in whatever order Python has them."""
+    kind = get_origin(hint) or hint
+    return _ORDER.index(kind) if kind in _ORDER else len(_ORDER), str(hint)
+
+
 def _kinds(hint: Any) -> list[str]:
     """What may be given, in words; lists come last."""
     origin, inner = get_origin(hint), get_args(hint)
     if origin is Literal:
         return [f"`{value}`" for value in inner]
     if origin in (Union, types.UnionType):
-        kinds = [kind for each in inner if each is not type(None) for kind in _kinds(each)]
+        members = sorted((each for each in inner if each is not type(None)), key=_rank)
+        kinds = [kind for each in members for kind in _kinds(each)]
         return sorted(dict.fromkeys(kinds), key=lambda kind: kind.startswith("list of"))
     if inner:
         each = [kind for one in inner if one is not ... for kind in _kinds(one)]

@@ -6,9 +6,14 @@ import re
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
+from sklearn.datasets import load_diabetes, load_digits
+from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import roc_auc_score
+from sklearn.model_selection import cross_val_predict
 
-from melanoma.metrics import brier_score
+from melanoma.metrics import brier_score, delong_variance
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGE = (ROOT / "docs" / "numbers.md").read_text(encoding="utf-8")
@@ -41,6 +46,22 @@ def test_the_standard_errors_of_the_leaderboard() -> None:
         assert n_positive == pytest.approx(n * 584 / 33_126, abs=0.5)
         expected = [hanley_mcneil(area, n_positive, n - n_positive) for area in (0.90, 0.94)]
         assert [number(cell) for cell in errors] == [round(error, 3) for error in expected]
+
+
+def test_delongs_standard_error_is_usually_smaller() -> None:
+    """On out-of-fold predictions of real tables, which come with scikit-learn: digits, and diabetes."""
+    digits, diabetes = load_digits(), load_diabetes()
+    worst = diabetes.target > np.quantile(diabetes.target, 0.8)
+    tables = [(diabetes.data, worst)]
+    tables += [(digits.data[:, 20:44] / 16, digits.target == digit) for digit in range(10)]
+    smaller = []
+    for values, targets in tables:
+        model = LogisticRegression(max_iter=500)
+        scores = cross_val_predict(model, values, targets, cv=5, method="predict_proba")[:, 1]
+        area, n_positive = roc_auc_score(targets, scores), int(targets.sum())
+        by_formula = hanley_mcneil(area, n_positive, len(targets) - n_positive)
+        smaller.append(delong_variance(targets, scores) < by_formula**2)
+    assert sum(smaller) >= 0.8 * len(smaller)
 
 
 def test_precision_by_prevalence() -> None:
