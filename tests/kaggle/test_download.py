@@ -248,8 +248,8 @@ def test_networks_may_stay_at_kaggle_and_come_later(
     kaggle = FakeKaggle()
     put(kaggle, REF, left)
     home = Home(tmp_path / "home" / "runs" / "b", competition, folds_of(left))
-    brought = bring_home(kaggle, REF, home, files="(csv|json)$", say=lambda _: None)
-    assert len(brought.left_out) == 4
+    left_out = bring_home(kaggle, REF, home, files="(csv|json)$", say=lambda _: None)
+    assert len(left_out) == 4
     assert not list(home.run_dir.rglob("*.ckpt"))
     bring_home(kaggle, REF, home, say=lambda _: None)
     assert verify_run(home.run_dir).is_fine

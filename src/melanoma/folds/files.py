@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from melanoma.errors import ConfigError, TableError, name_some
-from melanoma.files import NOT_READABLE, sha256_of
+from melanoma.files import NOT_READABLE, sha256_of, write_bytes
 from melanoma.folds.assignment import LEFT_OUT
 from melanoma.identifiers import normal_form
 from melanoma.tables import (
@@ -34,6 +34,14 @@ _MOST_FOLDS = 1_000_000
 def description_path(folds_csv: Path) -> Path:
     """The JSON file beside a fold file that says how it was made."""
     return folds_csv.with_suffix(".json")
+
+
+def copy_folds(folds_csv: Path, folder: Path) -> Path:
+    """Copy a fold file into a folder, with its description if it has one; the copy's path."""
+    for path in (folds_csv, description_path(folds_csv)):
+        if path.is_file():
+            write_bytes(folder / path.name, path.read_bytes())
+    return folder / folds_csv.name
 
 
 def read_description(folds_csv: Path) -> dict[str, Any]:

@@ -312,13 +312,13 @@ def _to_the_end(kaggle: Client, ref: str, home: Home, files: str = "") -> int:
     ref_alone = "/".join(ref.split("/")[:2])
     end = follow(kaggle, ref, again=_follow_command(ref_alone, home, files))
     try:
-        brought = bring_home(kaggle, ref_alone, home, files)
+        left_out = bring_home(kaggle, ref_alone, home, files)
     except KaggleError as error:
         end.check()  # a kernel that has failed may have left nothing: that is not the news then
         raise error
-    if brought.left_out:
-        say_now(f"left at Kaggle, as --files asks: {name_some(brought.left_out)}")
-    is_in_order = _is_in_order(home.run_dir, brought.left_out)
+    if left_out:
+        say_now(f"left at Kaggle, as --files asks: {name_some(left_out)}")
+    is_in_order = _is_in_order(home.run_dir, left_out)
     end.check()
     return int(not is_in_order)
 

@@ -3,24 +3,24 @@
 import re
 import shutil
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+from melanoma.ensemble.outputs import DESCRIPTION_JSON
 from melanoma.errors import ConfigError, name_some
-from melanoma.files import read_object, sha256_of, write_atomically, write_json, write_text
-from melanoma.folds.files import description_path
+from melanoma.files import read_object, sha256_of, write_bytes, write_json, write_text
+from melanoma.folds.files import copy_folds
 from melanoma.kaggle.client import Client, Output, page_of
 from melanoma.kaggle.failures import KaggleError, UnreachableError
 from melanoma.kaggle.follow import Say, read_log, say_now
 from melanoma.kaggle.job import COMPETITION
 from melanoma.kaggle.outputs import take_run
 from melanoma.run_folder import RunFolder
-from melanoma.run_tables import FOLDS
+from melanoma.run_tables import find_folds_csv
+from melanoma.verification.blends import inputs_at
 
-_BLEND = "submission.json"
 # What tells of which run the other files are: fetched whatever is left out, as the folds are.
-_HEADS = ("config.yaml", "tables.json", "run.json", "done.json", _BLEND)
+_HEADS = ("config.yaml", "tables.json", "run.json", "done.json", DESCRIPTION_JSON)
 # Addresses of files expire, and a list has fresh ones.
 _LISTINGS = 3
 # In the folder of what is on its way: the address that each file came from, without its signature.
@@ -42,19 +42,6 @@ class Home:
     folds_csv: Path = Path("folds/folds.csv")
 
 
-@dataclass(frozen=True)
-class Brought:
-    """What came home.
-
-    Attributes:
-        run_dir: Of the run.
-        left_out: Names of files that were left at Kaggle, as the user asked.
-    """
-
-    run_dir: Path
-    left_out: tuple[str, ...] = ()
-
-
 def bring_home(
     kaggle: Client,
     ref: str,
@@ -62,7 +49,7 @@ def bring_home(
     files: str = "",
     is_part: bool = False,
     say: Say = say_now,
-) -> Brought:
+) -> tuple[str, ...]:
     """Fetch what a kernel has left of a run, as if it had been trained here.
 
     The log comes first, to `logs/<slug>.log` of the run, and is kept whatever the kernel has left
@@ -80,6 +67,9 @@ def bring_home(
             is left behind.
         say: Shows a line for each file.
 
+    Returns:
+        The names of files that were left at Kaggle, as `files` asks.
+
     Raises:
         ConfigError: If `files` is no regular expression, or another blend would be lost.
         KaggleError: If the kernel has left no run, or Kaggle cannot be reached; files that are
@@ -87,8 +77,8 @@ def bring_home(
         RunError: If what the kernel has left is of another run.
         MelanomaError: If something cannot be written.
     """
-    _keep_log(kaggle, ref, home.run_dir, say)
-    slug = ref.split("/")[1]
+    slug = ref.rpartition("/")[2]
+    _keep_log(kaggle, ref, home.run_dir / "logs" / f"{slug}.log", say)
     scratch = home.run_dir.parent / f".download-{home.run_dir.name}-{slug}"
     left_out = fetch_outputs(kaggle, ref, scratch, files, say)
     folders = sorted(path for path in (scratch / "runs").iterdir() if path.is_dir())
@@ -100,7 +90,7 @@ def bring_home(
         else:
             _copy_blend(folder, home.run_dir)
     shutil.rmtree(scratch)
-    return Brought(home.run_dir, left_out)
+    return left_out
 
 
 def fetch_outputs(
@@ -180,29 +170,22 @@ def _is_head(name: str) -> bool:
     return path.name in _HEADS or path.parts[0] == "folds"
 
 
-def _keep_log(kaggle: Client, ref: str, run_dir: Path, say: Say) -> None:
+def _keep_log(kaggle: Client, ref: str, path: Path, say: Say) -> None:
     try:
         log = read_log(kaggle, ref)
     except KaggleError as error:
         say(f"The log is not kept: {error}")
         return
-    slug = ref.split("/")[1]
-    say(f"log: {write_text(run_dir / 'logs' / f'{slug}.log', log)}")
+    say(f"log: {write_text(path, log)}")
 
 
 def _folds_csv(run_dir: Path, outputs: Path, home: Home) -> Path:
     """The fold file for config.yaml: that of this machine, or the one that came with the run."""
-    sha256 = read_object(run_dir / "tables.json").get(FOLDS)
-    if home.folds_csv.is_file() and sha256_of(home.folds_csv) == sha256:
+    candidates = [home.folds_csv, *sorted((outputs / "folds").glob("*.csv"))]
+    found = find_folds_csv(RunFolder(run_dir).tables_json, candidates)
+    if found is None or found == home.folds_csv:
         return home.folds_csv
-    for path in sorted((outputs / "folds").glob("*.csv")):
-        if sha256_of(path) == sha256:
-            copy = home.run_dir / "folds" / path.name
-            for source, place in ((path, copy), (description_path(path), description_path(copy))):
-                if source.is_file():
-                    write_atomically(place, partial(_copy, source))
-            return copy
-    return home.folds_csv
+    return copy_folds(found, home.run_dir / "folds")
 
 
 def _take_blend_of(run: RunFolder, folder: Path) -> None:
@@ -210,30 +193,27 @@ def _take_blend_of(run: RunFolder, folder: Path) -> None:
 
     It replaces a blend of fewer folds; one of the same, which was made here meanwhile, stays.
     """
-    blended, before = (read_object(place / _BLEND) for place in (folder, run.path))
+    blended, before = (read_object(place / DESCRIPTION_JSON) for place in (folder, run.path))
     if blended.get("folds") != run.finished_folds() or before.get("folds") == blended["folds"]:
         return
     _copy_blend(folder, run.path, is_replaced=bool(before))
-    write_json(run.path / _BLEND, _at_home(blended, run.path))
+    write_json(run.path / DESCRIPTION_JSON, _at_home(blended, run.path))
 
 
 def _at_home(blended: dict[str, Any], run_dir: Path) -> dict[str, Any]:
     """The description of a blend, with the run where it is now: the same command makes it again."""
-    options, inputs = blended.get("options", {}), blended.get("inputs", {})
-    if len(options.get("run_dir", ())) != 1:
+    if len(blended.get("options", {}).get("run_dir", ())) != 1:
         return blended
-    there = Path(options["run_dir"][0])
-    names = {name: run_dir / Path(name).relative_to(there) for name in inputs
-             if Path(name).is_relative_to(there)}  # fmt: skip
-    moved = {str(names.get(name, name)): sha256 for name, sha256 in inputs.items()}
-    return blended | {"options": options | {"run_dir": [str(run_dir)]}, "inputs": moved}
+    inputs = {str(path): sha256 for path, sha256 in inputs_at(blended, run_dir).items()}
+    options = blended["options"] | {"run_dir": [str(run_dir)]}
+    return blended | {"options": options, "inputs": inputs}
 
 
 def _copy_blend(folder: Path, run_dir: Path, is_replaced: bool = False) -> None:
     """Copy what blending has left: files of one folder, its description last."""
     heads = RunFolder(folder).heads
     files = sorted(path for path in folder.iterdir() if path.is_file() and path not in heads)
-    files.sort(key=lambda path: path.name == _BLEND)
+    files.sort(key=lambda path: path.name == DESCRIPTION_JSON)
     differing = [
         run_dir / path.name
         for path in files
@@ -244,11 +224,7 @@ def _copy_blend(folder: Path, run_dir: Path, is_replaced: bool = False) -> None:
             f"{name_some(differing)} would be lost: of another blend. Choose another --run-dir."
         )
     for path in files:
-        write_atomically(run_dir / path.name, partial(_copy, path))
-
-
-def _copy(source: Path, target: Path) -> None:
-    shutil.copyfile(source, target)
+        write_bytes(run_dir / path.name, path.read_bytes())
 
 
 def _place(into: Path, output: Output, ref: str) -> Path:

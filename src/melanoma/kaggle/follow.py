@@ -4,12 +4,14 @@ import json
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
+from typing import TypeVar
 
-from melanoma.kaggle.client import Client, RetryPolicy, Status, page_of
+from melanoma.kaggle.client import Client, RetryPolicy, page_of
 from melanoma.kaggle.failures import KaggleError, KernelFailedError, UnreachableError
-from melanoma.kaggle.guard import redact
+from melanoma.kaggle.guard import own_secrets, redact
 
 Say = Callable[[str], None]
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -75,11 +77,11 @@ def follow(
         KaggleError: If Kaggle stays away, or knows no such kernel.
     """
     policy = policy or RetryPolicy()
-    watch, log = Watch(kaggle, policy, say), LogPrinter(say)
+    watch, log = Watch(policy, say), LogPrinter(say)
     can_stream, before = True, ""
     try:
         while True:
-            status = watch.look(ref)
+            status = watch.ask(lambda: kaggle.status(ref))
             if status is not None:
                 if status.name != before:
                     say(f"{ref}: {status.name.lower().replace('_', ' ')}")
@@ -107,28 +109,34 @@ def read_log(kaggle: Client, ref: str) -> str:
 
 
 class Watch:
-    """Looks how kernels are, and bears with Kaggle for a while when it does not answer."""
+    """Asks Kaggle how things are, and bears with it for a while when it does not answer.
 
-    def __init__(self, kaggle: Client, policy: RetryPolicy, say: Say) -> None:
-        self._kaggle, self._policy, self._say = kaggle, policy, say
+    Args:
+        policy: How often that may be.
+        say: Shows a line.
+        thing: What is asked about, for the message.
+    """
+
+    def __init__(self, policy: RetryPolicy, say: Say, thing: str = "kernel") -> None:
+        self._policy, self._say, self._thing = policy, say, thing
         self._lapses = 0
 
-    def look(self, ref: str) -> Status | None:
-        """How far a kernel is; None where Kaggle does not say for now.
+    def ask(self, question: Callable[[], T]) -> T | None:
+        """What Kaggle answers; None where it does not, for now.
 
         Raises:
-            KaggleError: If it has not said too often, or there is no such kernel.
+            KaggleError: If it has not answered too often, or knows no such thing.
         """
         try:
-            status = self._kaggle.status(ref)
+            answer = question()
         except UnreachableError as error:
             self._lapses += 1
             if self._lapses >= self._policy.lapses:
                 raise
-            self._say(f"{error} (Trying again; the kernel is not touched.)")
+            self._say(f"{error} (Trying again; the {self._thing} is not touched.)")
             return None
         self._lapses = 0
-        return status
+        return answer
 
 
 class LogPrinter:
@@ -140,6 +148,7 @@ class LogPrinter:
 
     def __init__(self, say: Say) -> None:
         self._say = say
+        self._own = own_secrets()  # once: a log has many lines
         self._shown = 0
         self._heard = 0
 
@@ -154,7 +163,7 @@ class LogPrinter:
             self._heard += len(line)
             if new and self._heard > self._shown:
                 self._shown = self._heard
-                self._say(redact(new))
+                self._say(redact(new, self._own))
 
 
 def pieces_of(log: str) -> list[str]:

@@ -37,8 +37,6 @@ _MISSING = (
     "detect-secrets is not installed, which looks for secrets in what is sent. Run pip install -r "
     "requirements-kaggle.txt."
 )
-
-
 _SHOWN_FILES = 12
 
 
@@ -88,20 +86,23 @@ def own_secrets(environment: Mapping[str, str] | None = None) -> dict[str, str]:
         environment: By default that of this process.
     """
     environment = os.environ if environment is None else environment
-    named = {k: v.strip() for k, v in environment.items() if _SECRET_NAMES.search(k)}
-    values = {value: name for name, value in named.items()}
+    values = {v.strip(): k for k, v in environment.items() if _SECRET_NAMES.search(k)}
     for path in _credential_files(environment):
         values |= dict.fromkeys(_values_in(path), path.name)
     return {value: name for value, name in values.items() if _may_be_secret(value)}
 
 
-def redact(text: str) -> str:
+def redact(text: str, own: Collection[str] | None = None) -> str:
     """Take everything secret out of a text: tokens, keys, and what signs an address.
+
+    Args:
+        text: To be shown.
+        own: The secrets of this machine; by default `own_secrets()`, which reads files.
 
     >>> redact("PUT http://host/file?upload_id=123 failed")
     'PUT http://host/file?*** failed'
     """
-    for secret in sorted(own_secrets(), key=len, reverse=True):
+    for secret in sorted(own_secrets() if own is None else own, key=len, reverse=True):
         text = text.replace(secret, "***")
     text = _AUTHORIZATION.sub(r"\1 ***", text)
     return _USER_OF_ADDRESS.sub("***@", _QUERY.sub("?***", text))

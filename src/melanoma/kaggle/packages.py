@@ -8,7 +8,7 @@ import importlib.metadata
 import re
 import sys
 from collections.abc import Collection, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from melanoma.children import run_child
@@ -36,6 +36,10 @@ class _Pin:
     requirement: Requirement
     marks: Collection[str]
 
+    def is_for(self, mode: Mode) -> bool:
+        """Whether a kernel of that mode needs it."""
+        return mode != "ensemble" or "networks" not in self.marks
+
 
 def read_requirements(mode: Mode, root: Path | None = None) -> tuple[Requirement, ...]:
     """What a kernel needs in a mode, in the order in which it is installed.
@@ -47,13 +51,12 @@ def read_requirements(mode: Mode, root: Path | None = None) -> tuple[Requirement
     Raises:
         ConfigError: If one of the two lists is missing or damaged.
     """
-    is_blend = mode == "ensemble"
-    left_out = _AT_HOME | (_NETWORKS if is_blend else set())
+    pins = _read_pins(root)
+    left_out = _AT_HOME | (_NETWORKS if mode == "ensemble" else set())
     ranges = {name: text for name, text, _ in _lines(RANGES, root) if name not in left_out}
-    pins = [pin for pin in _read_pins(root) if not (is_blend and "networks" in pin.marks)]
-    brought = [Requirement(pin.requirement.name, pin.requirement.version,
-               ranges.get(pin.requirement.name, "")) for pin in pins]  # fmt: skip
-    pinned = {pin.requirement.name for pin in _read_pins(root)}
+    needed = [pin.requirement for pin in pins if pin.is_for(mode)]
+    brought = [replace(known, specifier=ranges.get(known.name, "")) for known in needed]
+    pinned = {pin.requirement.name for pin in pins}
     own = [Requirement(name, "", text) for name, text in ranges.items() if name not in pinned]
     return (*own, *brought)
 
@@ -72,7 +75,7 @@ def packages_to_bring(
         ConfigError: As `read_requirements`.
     """
     lacking = [pin for pin in _read_pins(root) if "tpu" in accelerators or "tpu" not in pin.marks]
-    return [pin.requirement for pin in lacking if mode != "ensemble" or "networks" not in pin.marks]
+    return [pin.requirement for pin in lacking if pin.is_for(mode)]
 
 
 def _read_pins(root: Path | None) -> list[_Pin]:

@@ -80,7 +80,7 @@ class Queue:
         self._kaggle, self._kernels, self._state = kaggle, kernels, state
         self._fetch, self._is_home, self._say = fetch, is_home, say
         self._policy = policy or RetryPolicy()
-        self._watch = Watch(kaggle, self._policy, say)
+        self._watch = Watch(self._policy, say)
         self._notes = read_object(state)
         self._waiting = deque(kernels)
         self._running: dict[
@@ -143,7 +143,7 @@ class Queue:
 
     def _look(self, ref: str) -> None:
         try:
-            status = self._watch.look(self._running[ref])
+            status = self._watch.ask(lambda: self._kaggle.status(self._running[ref]))
         except UnreachableError:
             raise
         except KaggleError as error:

@@ -4,11 +4,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from melanoma.ensemble.outputs import DESCRIPTION_JSON
 from melanoma.errors import RunError, TableError
 from melanoma.files import read_object, sha256_of
 from melanoma.kaggle.client import Accepted, Client, RetryPolicy, Score, submissions_page
 from melanoma.kaggle.failures import RefusedError, UnreachableError
-from melanoma.kaggle.follow import Say, say_now
+from melanoma.kaggle.follow import Say, Watch, say_now
 from melanoma.kaggle.job import COMPETITION
 from melanoma.run_folder import RunFolder
 from melanoma.tables import (
@@ -20,7 +21,6 @@ from melanoma.tables import (
 )
 
 _REBUILD = "Build it again with scripts/build_submission.py."
-DESCRIPTION_JSON = "submission.json"
 
 
 @dataclass(frozen=True)
@@ -114,18 +114,12 @@ def await_score(
         KaggleError: If Kaggle stays away.
     """
     policy = policy or RetryPolicy()
-    lapses, before = 0, ""
+    watch, before, answer = Watch(policy, say, "submission"), "", submitted.answer
     try:
         while True:
-            try:
-                answer = submitted.answer
-                score = kaggle.score(submitted.competition, answer.number, submitted.message)
-                lapses = 0
-            except UnreachableError as error:
-                score, lapses = None, lapses + 1
-                if lapses >= policy.lapses:
-                    raise
-                say(f"{error} (Trying again; the submission is not touched.)")
+            score = watch.ask(
+                lambda: kaggle.score(submitted.competition, answer.number, submitted.message)
+            )
             if score is not None and score.status != "PENDING":
                 break
             if score is not None and score.status != before:

@@ -10,8 +10,8 @@ import yaml
 
 from melanoma.command_line import sigterm_as_exit
 from melanoma.errors import ConfigError, RunError, name_some
-from melanoma.files import read_object, sha256_of, write_bytes
-from melanoma.folds.files import description_path, read_fold_column
+from melanoma.files import sha256_of, write_bytes
+from melanoma.folds.files import copy_folds, read_fold_column
 from melanoma.kaggle.outputs import take_run
 from melanoma.kaggle.steps import (
     Session,
@@ -24,6 +24,7 @@ from melanoma.kaggle.steps import (
 )
 from melanoma.locking import LOCKS
 from melanoma.run_folder import TEST_SHA256, RunFolder
+from melanoma.run_tables import find_folds_csv
 from melanoma.tables import FOLD, test_csv
 
 # What the blend and the end are left of the time, at most.
@@ -140,35 +141,26 @@ def _missing(run: RunFolder, asked: Iterable[int], unpredicted: list[int]) -> st
 
 def _folds_csv(session: Session) -> Path:
     """The fold file, among the outputs, for the kernels that come after this one."""
-    job = session.job
+    job, folder = session.job, session.working / "folds"
     if job.folds_csv:
-        return _kept(session, session.bundle / job.folds_csv)
+        return copy_folds(session.bundle / job.folds_csv, folder)
     if session.runs:
-        return _kept(session, _folds_csv_of(session, RunFolder(session.sources[0])))
-    made = session.working / "folds" / "folds.csv"
+        return copy_folds(_folds_csv_of(session, RunFolder(session.sources[0])), folder)
+    made = folder / "folds.csv"
     run_step(create_folds_command(session, made), session.bundle)
     return made
 
 
-def _kept(session: Session, source: Path) -> Path:
-    copy = session.working / "folds" / source.name
-    for path, place in [(source, copy), (description_path(source), description_path(copy))]:
-        if path.is_file():
-            write_bytes(place, path.read_bytes())
-    return copy
-
-
 def _folds_csv_of(session: Session, run: RunFolder) -> Path:
     """The fold file that a run was made with, known by its checksum."""
-    sha256 = read_object(run.tables_json).get("the fold file")
     own = [session.bundle / session.job.folds_csv] if session.job.folds_csv else []
-    for path in [*own, *session.fold_files]:
-        if sha256_of(path) == sha256:
-            return path
-    raise RunError(
-        f"{run.path}: the fold file it was made with is not attached. Give it with --folds-csv when "
-        "you push, or name the kernel that made it."
-    )
+    found = find_folds_csv(run.tables_json, [*own, *session.fold_files])
+    if found is None:
+        raise RunError(
+            f"{run.path}: the fold file it was made with is not attached. Give it with --folds-csv "
+            "when you push, or name the kernel that made it."
+        )
+    return found
 
 
 def _folds_in(folds_csv: Path, column: str) -> list[int]:

@@ -1,6 +1,7 @@
 """Checking the blend in a run folder: oof.csv and submission.csv against submission.json."""
 
 from pathlib import Path
+from typing import Any
 
 from melanoma.errors import MelanomaError, name_some
 from melanoma.files import read_object, sha256_of
@@ -36,14 +37,7 @@ def verify_blend(run: RunFolder, data_dir: Path) -> list[Finding]:
         for output, sha256 in made.items()
         for finding in verify_file(output, sha256, path.name, _REBUILD)
     ]
-    # Written as they were typed: those of this run are in this folder, wherever it is by now.
-    options = description.get("options")
-    given = options.get("run_dir") if isinstance(options, dict) else None
-    written_as = Path(str(given[0])) if isinstance(given, list) and len(given) == 1 else run.path
-    read = {
-        run.path / path.relative_to(written_as) if path.is_relative_to(written_as) else path: sha256
-        for path, sha256 in ((Path(name), sha256) for name, sha256 in inputs.items())
-    }
+    read = inputs_at(description, run.path)
     changed = [
         path for path, sha256 in read.items() if path.is_file() and sha256_of(path) != sha256
     ]
@@ -53,6 +47,23 @@ def verify_blend(run: RunFolder, data_dir: Path) -> list[Finding]:
     if run.oof_csv.is_file():
         findings += verify_table(run.oof_csv, OOF_COLUMNS)
     return findings + _verify_submission(run.submission_csv, data_dir)
+
+
+def inputs_at(description: dict[str, Any], run_dir: Path) -> dict[Path, str]:
+    """What a blend was made of, with its checksums; what is of this run is in its folder.
+
+    Args:
+        description: The content of submission.json, which has paths as they were typed.
+        run_dir: Where the run is by now.
+    """
+    options = description.get("options")
+    given = options.get("run_dir") if isinstance(options, dict) else None
+    written_as = Path(str(given[0])) if isinstance(given, list) and len(given) == 1 else run_dir
+    paths = ((Path(name), sha256) for name, sha256 in description["inputs"].items())
+    return {
+        run_dir / path.relative_to(written_as) if path.is_relative_to(written_as) else path: sha256
+        for path, sha256 in paths
+    }
 
 
 def _verify_submission(path: Path, data_dir: Path) -> list[Finding]:
