@@ -1,3 +1,4 @@
+import shutil
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,10 @@ FOLDS = Path("working/folds/folds.csv")
 
 
 @pytest.fixture
-def session(tmp_path: Path) -> Session:
+def session(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Session:
+    """A disk of which nobody else takes anything meanwhile: its budget is part of the command."""
+    free = shutil.disk_usage(tmp_path)
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: free)
     job = Job(mode="train", run="baseline", config="configs/baseline.yaml", fold="0,2")
     return Session(job, tmp_path, tmp_path, Path("/scratch"), Path("/data"), (), (), 0.0)
 
